@@ -1,0 +1,78 @@
+"""Ad-hoc SQL that can't write, attach, load an extension or run for ever: what SQLite's authorizer and clock allow."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from auditdb.errors import AuditError, StoreError
+from auditdb.store.connect import open_for_reading, store_sentence
+
+
+class QueryError(AuditError):
+    """The statement is wrong, not allowed, or took too long."""
+
+
+_ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
+# Pragmas that only describe the schema. `PRAGMA query_only = 0` and its like change the connection.
+_PRAGMAS = frozenset({"table_info", "table_xinfo", "table_list", "index_list", "index_info", "foreign_key_list"})
+_FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "writefile", "readfile", "edit"})
+MAX_LENGTH = 50_000_000  # bytes of one value: `zeroblob(2e9)` is no answer to anything
+
+
+def ask_freely(path: Path, query: str, timeout: float) -> tuple[list[str], list[dict[str, Any]]]:
+    """Column names and rows of one SELECT. Raises QueryError after `timeout` seconds, StoreError for the file."""
+    connection = open_for_reading(path)
+    deadline = time.monotonic() + timeout
+
+    def authorize(action: int, first: str | None, second: str | None, *_: object) -> int:
+        if action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN_FUNCTIONS):
+            return sqlite3.SQLITE_OK
+        if action == sqlite3.SQLITE_PRAGMA and first in _PRAGMAS:
+            return sqlite3.SQLITE_OK
+        return sqlite3.SQLITE_DENY
+
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        if sys.version_info >= (3, 11):
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_LENGTH)
+        connection.set_authorizer(authorize)
+        connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
+        cursor = connection.execute(query)
+        columns = _distinct([column[0] for column in cursor.description or ()])
+        if not columns:
+            raise QueryError("the statement returns no rows; `auditdb sql` answers SELECT and WITH")
+        return columns, [dict(zip(columns, row, strict=True)) for row in cursor]
+    except sqlite3.OperationalError as error:
+        if "interrupted" in str(error):
+            raise QueryError(f"stopped after {timeout:g} s; give --timeout for longer, or ask for less") from error
+        raise _complaint(path, error) from error
+    except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        raise _complaint(path, error) from error
+    finally:
+        connection.close()
+
+
+def _complaint(path: Path, error: Exception) -> AuditError:
+    text = str(error)
+    if "not authorized" in text or "prohibited" in text:
+        return QueryError(f"{text}: `auditdb sql` only reads; use the sqlite3 shell on a copy to change anything")
+    if isinstance(error, sqlite3.DatabaseError) and any(
+        word in text for word in ("malformed", "not a database", "I/O")
+    ):
+        return StoreError(store_sentence(path, error))
+    return QueryError(f"SQLite says: {text}")
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Column names made different: `n, n:1`, as the sqlite3 shell's JSON mode can't and a dict must."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        result.append(f"{name}:{count}" if count else name)
+    return result

@@ -1,0 +1,1 @@
+SELECT url, served_name, root, version, payload FROM endpoints WHERE run_id = :run

@@ -1,0 +1,1 @@
+SELECT position, name, status, expected, seen, reason FROM integrity WHERE run_id = :run ORDER BY position

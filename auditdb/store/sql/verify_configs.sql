@@ -1,0 +1,2 @@
+-- Config texts with their digests.
+SELECT id, digest, text FROM configs

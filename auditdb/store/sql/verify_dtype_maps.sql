@@ -1,0 +1,2 @@
+-- Dtype maps with their digests.
+SELECT id, digest, default_dtype FROM dtype_maps

@@ -1,0 +1,2 @@
+-- Runs with their digests.
+SELECT id, digest, status FROM runs ORDER BY id

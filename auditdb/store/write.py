@@ -1,0 +1,219 @@
+"""One look into the store, in one transaction: killed at any moment, the store holds the whole run or nothing of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from auditdb.digests import config_digest, run_digest, shape_text
+from auditdb.errors import StoreError
+from auditdb.records import Look
+from auditdb.store import facts, rows, schema
+from auditdb.store.connect import store_sentence
+from auditdb.store.migrate import engine_for
+from auditdb.store.tables import CONTENT
+
+Tables = schema.Table.metadata.tables
+
+
+def record(path: Path, look: Look, *, reusable: bool = False, reused: str = "") -> int:
+    """Write a look into the (existing, current) store and return its run id.
+
+    What is content-addressed and there already is referred to, not written again. All rows are built before the
+    transaction is opened. Raises StoreError.
+    """
+    content = _contents(look)
+    engine = engine_for(path)
+    try:
+        with engine.begin() as connection:
+            run_id = _insert(connection, look, content, reusable=reusable, reused=reused)
+        _truncate_wal(path)
+        return run_id
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise StoreError(store_sentence(path, error.orig)) from error
+        raise
+    finally:
+        engine.dispose()
+
+
+def _contents(look: Look) -> dict[str, rows.Content | None]:
+    return {
+        "structures": rows.structure_content(look.structure),
+        "readings": rows.reading_content(look.reading),
+        "dtype_maps": rows.dtypes_content(look.structure),
+        "expectations": rows.expectation_content(look.expected) if look.expected else None,
+        "checkpoints": rows.checkpoint_content(look.checkpoint) if look.checkpoint else None,
+    }
+
+
+def _insert(
+    connection: Connection, look: Look, content: Mapping[str, rows.Content | None], *, reusable: bool, reused: str
+) -> int:
+    structure_id = _content_id(connection, "structures", content["structures"])
+    assert structure_id is not None
+    run = {
+        "uid": str(uuid.uuid4()),
+        "digest": "",
+        "model_id": _natural_id(connection, "models", {"name": look.model}, {"kind": look.model_kind}),
+        "toolchain_id": _toolchain_id(connection, look),
+        "config_id": _natural_id(
+            connection, "configs", {"digest": config_digest(look.config_text)}, {"text": look.config_text}
+        ),
+        "structure_id": structure_id,
+        "reading_id": _content_id(connection, "readings", content["readings"], structure_id=structure_id),
+        "dtype_map_id": _content_id(connection, "dtype_maps", content["dtype_maps"]),
+        "expectation_id": _content_id(connection, "expectations", content["expectations"]),
+        "checkpoint_id": _content_id(connection, "checkpoints", content["checkpoints"]),
+        "mode": look.mode,
+        "revision": look.revision,
+        "requested": look.requested,
+        "status": look.status,
+        "model_class": look.model_class,
+        "rung": look.rung,
+        "reusable": int(reusable),
+        "reused": reused,
+        "started_at": look.started_at,
+        "duration_ms": look.duration_ms,
+        "hooks_ran": int(look.hooks_ran),
+        "notes": json.dumps(look.notes, ensure_ascii=False),
+    }
+    run_id = _new_id(connection, "runs", run)
+    for table, part in _run_parts(look).items():
+        _fill(connection, table, {"run_id": run_id}, part)
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    runs = Tables["runs"]
+    found = facts.run_facts(raw, run_id)
+    assert found is not None
+    digest = run_digest(found)
+    connection.execute(update(runs).where(runs.c.id == run_id).values(digest=digest))
+    return run_id
+
+
+def _run_parts(look: Look) -> dict[str, list[rows.Row]]:
+    """The rows that hang on the run itself, by table."""
+    parts: dict[str, list[rows.Row]] = {
+        "integrity": [
+            {
+                "position": position,
+                "name": check.name,
+                "status": check.status,
+                "expected": check.expected,
+                "seen": check.seen,
+                "reason": check.reason,
+            }
+            for position, check in enumerate(look.checks)
+        ],
+        "hooks": [
+            {
+                "position": position,
+                "kind": hook.kind,
+                "module": hook.module,
+                "shape": None if hook.shape is None else shape_text(hook.shape),
+                "mean": _real(hook.mean),
+                "std": _real(hook.std),
+                "detail": hook.detail,
+            }
+            for position, hook in enumerate(look.hooks)
+        ],
+        "weight_stats": [
+            {
+                "name": stat.name,
+                "expert": -1 if stat.expert is None else stat.expert,
+                "norm": _real(stat.norm),
+                "n_zero": stat.n_zero,
+                "n_nan": stat.n_nan,
+                "n_inf": stat.n_inf,
+                "numel": stat.numel,
+            }
+            for stat in look.stats
+        ],
+        "code_files": [{"path": code.path, "sha256": code.sha256} for code in look.code],
+    }
+    if look.endpoint:
+        served = look.endpoint
+        parts["endpoints"] = [
+            {
+                "url": served.url,
+                "served_name": served.served_name,
+                "root": served.root,
+                "version": served.version,
+                "payload": served.payload,
+            }
+        ]
+    return parts
+
+
+def _real(value: float | None) -> float | None:
+    """SQLite has no NaN (it binds as NULL) and JSON no infinity: what is not finite is NULL, and told in words."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _natural_id(connection: Connection, table: str, key: Mapping[str, Any], rest: Mapping[str, Any]) -> int:
+    """The id of the row with this natural key, inserted if absent."""
+    columns = Tables[table].c
+    found = connection.execute(
+        select(columns.id).where(and_(*(columns[name] == value for name, value in key.items())))
+    ).scalar()
+    return int(found) if found is not None else _new_id(connection, table, {**key, **rest})
+
+
+def _toolchain_id(connection: Connection, look: Look) -> int:
+    chain = look.toolchain
+    versions = {
+        "python": chain.python,
+        "torch": chain.torch,
+        "transformers": chain.transformers,
+        "accelerate": chain.accelerate,
+        "safetensors": chain.safetensors,
+        "huggingface_hub": chain.huggingface_hub,
+        "auditdb": chain.auditdb,
+    }
+    return _natural_id(connection, "toolchains", {"label": str(chain)}, versions)
+
+
+def _content_id(connection: Connection, table: str, content: rows.Content | None, **scope: int) -> int | None:
+    """The id of a content-addressed thing, written with all its rows if it is not there yet."""
+    if content is None:
+        return None
+    columns = Tables[table].c
+    same = [columns.digest == content.digest, *(columns[name] == value for name, value in scope.items())]
+    found = connection.execute(select(columns.id).where(and_(*same))).scalar()
+    if found is not None:
+        return int(found)
+    new = _new_id(connection, table, {**content.head, **scope})
+    for part, part_rows in content.parts.items():
+        _fill(connection, part, {CONTENT[table][0]: new}, part_rows)
+    return new
+
+
+def _new_id(connection: Connection, table: str, values: Mapping[str, Any]) -> int:
+    key = connection.execute(insert(Tables[table]).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _fill(connection: Connection, table: str, owner: Mapping[str, int], part: Sequence[rows.Row]) -> None:
+    if part:
+        target: Table = Tables[table]
+        connection.execute(insert(target), [{**owner, **row} for row in part])
+
+
+def _truncate_wal(path: Path) -> None:
+    """Fold the write-ahead log into the file, so that the file alone is the store; readers may make it a no-op."""
+    from auditdb.store.connect import open_for_writing
+
+    connection = open_for_writing(path)
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
