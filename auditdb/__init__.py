@@ -1,3 +1,3 @@
 """auditdb: what a Hugging Face model is made of, and whether its parts fit together."""
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"

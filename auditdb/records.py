@@ -292,7 +292,10 @@ class Toolchain:
 
 
 class Hook(NamedTuple):
-    """What one module gave in the one forward pass. `kind`: 'router' or 'expert'; floats are None where unknown."""
+    """What one module gave in the one forward pass. Floats are None where unknown.
+
+    `kind`: 'router', 'expert', or 'forward' for the pass itself (the model's own output, or why there was none).
+    """
 
     kind: str
     module: str
@@ -350,7 +353,8 @@ class Look:
     stats: tuple[WeightStat, ...] = ()
     endpoint: Endpoint | None = None
     code: tuple[CodeFile, ...] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # of the source and the request
+    build_notes: tuple[str, ...] = ()  # of the class that was built: they hold as long as the structure is reused
 
     @property
     def status(self) -> Status:

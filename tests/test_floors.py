@@ -18,6 +18,7 @@ FLOORS = {
     "records": 0,
     "digests": 0,
     "fold": 0,
+    "diff_records": 0,
     "inspect": 1,
     "moe": 1,
     "checkpoint": 1,

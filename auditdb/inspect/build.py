@@ -6,10 +6,11 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditdb.errors import BuildError, TooLarge
-from auditdb.inspect.choose import Candidate, candidates, one_line, text_part
+from auditdb.inspect.choose import Candidate, candidates, names_library_class, one_line, text_part
 from auditdb.records import Rung
 
 if TYPE_CHECKING:
@@ -34,13 +35,26 @@ class Built:
     notes: tuple[str, ...]
 
 
-def build(raw: Mapping[str, Any]) -> Built:
-    """Build the model of a raw config.json with the library's own class, without remote code.
+def candidates_for(raw: Mapping[str, Any], trusted: Path | None = None) -> list[Candidate]:
+    """The classes that may build a raw config, best first: the library's own by architecture; else, where the user
+    trusts the code in the folder `trusted`, those of `auto_map`; else the library's by model type.
+
+    Raises BuildError with a sentence where there is none.
+    """
+    if trusted is not None and "auto_map" in raw and not names_library_class(raw):
+        from auditdb.inspect.remote_build import remote_candidates
+
+        return remote_candidates(raw, trusted)
+    return candidates(raw)
+
+
+def build(raw: Mapping[str, Any], trusted: Path | None = None) -> Built:
+    """Build the model of a raw config.json; without `trusted` no remote code runs.
 
     Raises BuildError where no class builds it (with what each said), TooLarge at the module budget.
     """
     failures: list[str] = []
-    for candidate in candidates(raw):
+    for candidate in candidates_for(raw, trusted):
         try:
             model, rung = _on_meta(candidate)
         except TooLarge:

@@ -89,6 +89,11 @@ def _architecture(raw: Mapping[str, Any]) -> str:
     return first if isinstance(first, str) else ""
 
 
+def names_library_class(raw: Mapping[str, Any]) -> bool:
+    """Whether `architectures[0]` is a class of the installed transformers."""
+    return _library_class(_architecture(raw)) is not None
+
+
 def _library_class(name: str) -> type[PreTrainedModel] | None:
     """`transformers.NAME` if that is a model class with a config class of its own."""
     if not name.isidentifier():

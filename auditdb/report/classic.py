@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from auditdb.records import RunRows
-from auditdb.report.summary import counted_lines, identity_lines, integrity_lines
+from auditdb.report.summary import counted_lines, identity_lines, integrity_lines, notes_of
 from auditdb.report.text import csv_cell, printable
 
 Row = Mapping[str, Any]
@@ -75,7 +75,7 @@ def validation_text(rows: RunRows) -> str:
     warnings = [f"{printable(group['name'])}: no router" for group in rows.groups if not group["n_routers"]] + [
         f"{printable(group['name'])}: no experts" for group in rows.groups if not group["n_experts"]
     ]
-    warnings += [printable(str(note)) for note in _notes(run)]
+    warnings += [printable(str(note)) for note in notes_of(run)]
     lines += ["", "Warnings", "--------", *(warnings or ["none"])]
     if run["mode"] == "full":
         total, own = run["n_params"], run["own_total"]
@@ -126,16 +126,12 @@ def endpoint_text(endpoint: Row) -> str:
 def summary_json(run: Row, groups: Sequence[Row], integrity: Sequence[Row]) -> str:
     """The facts of `summary.txt` with exact numbers; null is unknown."""
     facts = {
-        "run": {key: value for key, value in run.items() if key not in ("notes", "reading_notes")},
-        "notes": _notes(run),
+        "run": {key: value for key, value in run.items() if key not in ("notes", "build_notes", "reading_notes")},
+        "notes": notes_of(run),
         "groups": [dict(group) for group in groups],
         "integrity": [dict(check) for check in integrity],
     }
     return _json(facts)
-
-
-def _notes(run: Row) -> list[str]:
-    return [*json.loads(run["notes"]), *json.loads(run["reading_notes"])]
 
 
 def _number(value: float | None) -> str:

@@ -35,7 +35,7 @@ def identity_lines(run: Row) -> list[str]:
         _line("run", f"{run['run_id']}, {run['mode']}, {run['started_at']}, {run['duration_ms']} ms"),
     ]
     if run["reused"]:
-        lines.append(_line("reused", f"the structure of run {printable(run['reused'])}, not rebuilt"))
+        lines.append(_line("reused", f"the structure of run {printable(str(run['reused']))}, not rebuilt"))
     return lines
 
 
@@ -57,9 +57,14 @@ def counted_lines(run: Row, groups: Sequence[Row]) -> list[str]:
                 f"{exact(run['checkpoint_numbers'])} stored numbers, {human_bytes(run['checkpoint_bytes'])}",
             )
         )
-    for note in [*json.loads(run["notes"]), *json.loads(run["reading_notes"])]:
+    for note in notes_of(run):
         lines.append(_line("note", printable(str(note))))
     return lines
+
+
+def notes_of(run: Row) -> list[str]:
+    """What was noted of the source, of the class that was built, and of the reading."""
+    return [note for kind in ("notes", "build_notes", "reading_notes") for note in json.loads(run[kind])]
 
 
 def _active(run: Row) -> str:

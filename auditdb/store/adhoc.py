@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ _FORBIDDEN_FUNCTIONS = frozenset({"load_extension", "writefile", "readfile", "ed
 MAX_LENGTH = 50_000_000  # bytes of one value: `zeroblob(2e9)` is no answer to anything
 
 
-def ask_freely(path: Path, query: str, timeout: float) -> tuple[list[str], list[dict[str, Any]]]:
-    """Column names and rows of one SELECT. Raises QueryError after `timeout` seconds, StoreError for the file."""
+def ask_freely(
+    path: Path, query: str, timeout: float, parameters: Mapping[str, Any] | None = None
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """Column names and rows of one SELECT. Raises QueryError after `timeout` seconds, StoreError for the file.
+
+    `parameters` are values for the `:name`s in it; one that the query does not use is no error.
+    """
     connection = open_for_reading(path)
     deadline = time.monotonic() + timeout
 
@@ -41,7 +47,7 @@ def ask_freely(path: Path, query: str, timeout: float) -> tuple[list[str], list[
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_LENGTH)
         connection.set_authorizer(authorize)
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 10_000)
-        cursor = connection.execute(query)
+        cursor = connection.execute(query, parameters or {})
         columns = _distinct([column[0] for column in cursor.description or ()])
         if not columns:
             raise QueryError("the statement returns no rows; `auditdb sql` answers SELECT and WITH")

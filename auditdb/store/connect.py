@@ -89,6 +89,19 @@ def refuse_what_is_no_file(path: Path) -> None:
         raise StoreError(f"{path} is not a regular file; --db takes the path of a SQLite file")
 
 
+def refuse_unusable(path: Path) -> None:
+    """Raise StoreError early for a path at which no store can be written, as far as that can be known without writing."""
+    refuse_what_is_no_file(path)
+    if not path.parent.is_dir():
+        raise StoreError(f"the folder of the store does not exist: {path.parent}")
+    if path.exists() and path.stat().st_size:
+        open_for_reading(path, behind_is_fine=True).close()
+        if not os.access(path, os.W_OK):
+            raise StoreError(f"{path} can't be written; nothing would be recorded: give another --db")
+    elif not os.access(path.parent, os.W_OK):
+        raise StoreError(f"the folder {path.parent} can't be written; nothing would be recorded: give another --db")
+
+
 def check_identity(connection: sqlite3.Connection, path: Path) -> None:
     """Raise ForeignStore unless the file carries auditdb's application id."""
     if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:

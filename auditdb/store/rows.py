@@ -143,6 +143,8 @@ def checkpoint_content(checkpoint: Checkpoint) -> Content:
         "index_file": index.file if index else "",
         "index_total_size": index.total_size if index else None,
         "index_metadata": json.dumps(dict(index.metadata), ensure_ascii=False, sort_keys=True) if index else "{}",
+        "notes": json.dumps(checkpoint.notes, ensure_ascii=False),
+        "incomplete": checkpoint.incomplete,
     }
     head = {"digest": digests.checkpoint_digest(tuple(head.values()), files, tensors, strays, faults), **head}
 

@@ -271,6 +271,8 @@ class CheckpointRow(Table):
     index_file: Mapped[str]
     index_total_size: Mapped[int | None]
     index_metadata: Mapped[str]
+    notes: Mapped[str]
+    incomplete: Mapped[str]
     __table_args__ = _table(rowid=True)
 
 
@@ -347,6 +349,7 @@ class Run(Table):
     duration_ms: Mapped[int]
     hooks_ran: Mapped[int]
     notes: Mapped[str]
+    build_notes: Mapped[str]
     __table_args__ = _table(
         Index(None, "model_id", "revision", "toolchain_id", "mode", "started_at"),
         Index(None, "started_at"),

@@ -84,6 +84,8 @@ def _structures(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding("structures", str(row_id), "its modules and parameters do not give the digest")
         if n_modules != len(modules) or totals != [sum(row[at] for row in modules) for at in (5, 6, 7)]:
             yield Finding("structures", str(row_id), "its totals are not the sums over its modules")
+        if [row[0] for row in tensors] != list(range(len(tensors))):
+            yield Finding("parameters", str(row_id), "their positions are not 0, 1, 2, …")
         yield from _own_counts(row_id, modules, tensors)
 
 

@@ -6,7 +6,8 @@ import json
 import math
 import sqlite3
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +18,104 @@ from auditdb.digests import config_digest, run_digest, shape_text
 from auditdb.errors import StoreError
 from auditdb.records import Look
 from auditdb.store import facts, rows, schema
-from auditdb.store.connect import store_sentence
+from auditdb.store.connect import open_for_writing, store_sentence
 from auditdb.store.migrate import engine_for
 from auditdb.store.tables import CONTENT
 
 Tables = schema.Table.metadata.tables
 
 
-def record(path: Path, look: Look, *, reusable: bool = False, reused: str = "") -> int:
-    """Write a look into the (existing, current) store and return its run id.
+class Writer:
+    """A store that is open for recording: one engine for many looks, each look one transaction.
 
-    What is content-addressed and there already is referred to, not written again. All rows are built before the
-    transaction is opened. Raises StoreError.
+    The store must exist with today's schema (`migrate.ensure`). Use as a context manager; leaving it folds the
+    write-ahead log into the file, so that the file alone is the store.
     """
-    content = _contents(look)
-    engine = engine_for(path)
-    try:
-        with engine.begin() as connection:
-            run_id = _insert(connection, look, content, reusable=reusable, reused=reused)
-        _truncate_wal(path)
-        return run_id
-    except DBAPIError as error:
-        if isinstance(error.orig, sqlite3.Error):
-            raise StoreError(store_sentence(path, error.orig)) from error
-        raise
-    finally:
-        engine.dispose()
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = engine_for(path)
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._engine.dispose()
+        connection = open_for_writing(self._path)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.close()
+
+    def record(self, look: Look, *, reusable: bool = False) -> int:
+        """Write a look and return its run id.
+
+        What is content-addressed and there already is referred to, not written again. All rows are built before the
+        transaction is opened. Raises StoreError.
+        """
+        content = _contents(look)
+        checkpoint = _checkpoint(look)
+        with self._transaction() as connection:
+            structure_id = _content_id(connection, "structures", content["structures"])
+            assert structure_id is not None
+            references = {
+                "structure_id": structure_id,
+                "reading_id": _content_id(connection, "readings", content["readings"], structure_id=structure_id),
+                "dtype_map_id": _content_id(connection, "dtype_maps", content["dtype_maps"]),
+                "expectation_id": _content_id(connection, "expectations", content["expectations"]),
+            }
+            return _insert_run(connection, look, checkpoint, references, reusable=reusable, reused="")
+
+    def record_again(self, look: Look, earlier: int) -> int:
+        """Write a look that took its tree from the run `earlier`: the references of that run, its own facts."""
+        runs = Tables["runs"].c
+        checkpoint = _checkpoint(look)
+        with self._transaction() as connection:
+            names = ("structure_id", "reading_id", "dtype_map_id", "expectation_id")
+            found = connection.execute(select(runs.uid, *(runs[name] for name in names)).where(runs.id == earlier)).one()
+            references = dict(zip(names, found[1:], strict=True))
+            return _insert_run(connection, look, checkpoint, references, reusable=True, reused=found[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            if isinstance(error.orig, sqlite3.Error):
+                raise StoreError(store_sentence(self._path, error.orig)) from error
+            raise
+
+
+def record(path: Path, look: Look, *, reusable: bool = False) -> int:
+    """Write one look into the (existing, current) store at `path` and return its run id. Raises StoreError."""
+    with Writer(path) as writer:
+        return writer.record(look, reusable=reusable)
 
 
 def _contents(look: Look) -> dict[str, rows.Content | None]:
+    """Everything content-addressed that a first look brings, as rows."""
     return {
         "structures": rows.structure_content(look.structure),
         "readings": rows.reading_content(look.reading),
         "dtype_maps": rows.dtypes_content(look.structure),
         "expectations": rows.expectation_content(look.expected) if look.expected else None,
-        "checkpoints": rows.checkpoint_content(look.checkpoint) if look.checkpoint else None,
     }
 
 
-def _insert(
-    connection: Connection, look: Look, content: Mapping[str, rows.Content | None], *, reusable: bool, reused: str
+def _checkpoint(look: Look) -> rows.Content | None:
+    return rows.checkpoint_content(look.checkpoint) if look.checkpoint else None
+
+
+def _insert_run(
+    connection: Connection,
+    look: Look,
+    checkpoint: rows.Content | None,
+    references: Mapping[str, int | None],
+    *,
+    reusable: bool,
+    reused: str,
 ) -> int:
-    structure_id = _content_id(connection, "structures", content["structures"])
-    assert structure_id is not None
     run = {
         "uid": str(uuid.uuid4()),
         "digest": "",
@@ -68,11 +124,8 @@ def _insert(
         "config_id": _natural_id(
             connection, "configs", {"digest": config_digest(look.config_text)}, {"text": look.config_text}
         ),
-        "structure_id": structure_id,
-        "reading_id": _content_id(connection, "readings", content["readings"], structure_id=structure_id),
-        "dtype_map_id": _content_id(connection, "dtype_maps", content["dtype_maps"]),
-        "expectation_id": _content_id(connection, "expectations", content["expectations"]),
-        "checkpoint_id": _content_id(connection, "checkpoints", content["checkpoints"]),
+        **references,
+        "checkpoint_id": _content_id(connection, "checkpoints", checkpoint),
         "mode": look.mode,
         "revision": look.revision,
         "requested": look.requested,
@@ -85,6 +138,7 @@ def _insert(
         "duration_ms": look.duration_ms,
         "hooks_ran": int(look.hooks_ran),
         "notes": json.dumps(look.notes, ensure_ascii=False),
+        "build_notes": json.dumps(look.build_notes, ensure_ascii=False),
     }
     run_id = _new_id(connection, "runs", run)
     for table, part in _run_parts(look).items():
@@ -206,14 +260,3 @@ def _fill(connection: Connection, table: str, owner: Mapping[str, int], part: Se
     if part:
         target: Table = Tables[table]
         connection.execute(insert(target), [{**owner, **row} for row in part])
-
-
-def _truncate_wal(path: Path) -> None:
-    """Fold the write-ahead log into the file, so that the file alone is the store; readers may make it a no-op."""
-    from auditdb.store.connect import open_for_writing
-
-    connection = open_for_writing(path)
-    try:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        connection.close()

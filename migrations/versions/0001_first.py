@@ -25,6 +25,8 @@ CREATE TABLE checkpoints (
     index_file TEXT NOT NULL,
     index_total_size INTEGER,
     index_metadata TEXT NOT NULL,
+    notes TEXT NOT NULL,
+    incomplete TEXT NOT NULL,
     CONSTRAINT pk_checkpoints PRIMARY KEY (id),
     CONSTRAINT uq_checkpoints_digest UNIQUE (digest)
 )
@@ -339,6 +341,7 @@ CREATE TABLE runs (
     duration_ms INTEGER NOT NULL,
     hooks_ran INTEGER NOT NULL,
     notes TEXT NOT NULL,
+    build_notes TEXT NOT NULL,
     CONSTRAINT pk_runs PRIMARY KEY (id),
     CONSTRAINT ck_runs_mode CHECK (mode IN ('fast', 'full')),
     CONSTRAINT ck_runs_status CHECK (status IN ('PASS', 'FAIL')),

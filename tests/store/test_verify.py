@@ -17,6 +17,7 @@ from auditdb.records import (
     Fault,
     Hook,
     Index,
+    Look,
     StoredTensor,
     WeightStat,
 )
@@ -26,31 +27,34 @@ from auditdb.store.write import record
 from tests.small import look
 
 
-@pytest.fixture
-def full(db: Path) -> Path:
-    """A store with a row in every table."""
+def full_look() -> Look:
+    """A look that puts a row into every table."""
     checkpoint = Checkpoint(
         files=(CheckpointFile("model.safetensors", "safetensors", 100, "ab" * 32, 8), CheckpointFile("i", "index", 9)),
         tensors=(StoredTensor("embed.weight", "model.safetensors", (5, 4), "BF16", 0, 40),),
         index=Index("i", {"embed.weight": "model.safetensors", "stray": "model.safetensors"}, 40, {"total_size": 40}),
         faults=(Fault("index", "i", "stray is in no shard"),),
     )
-    record(
-        db,
-        look(
-            mode="full",
-            rung="loaded",
-            checkpoint=checkpoint,
-            checks=(Check("tree_total", "PASS", "61", "61"), Check("index", "FAIL", "a", "b", "stray is in no shard")),
-            expected=(ExpectedTensor("embed.weight", (5, 4)), ExpectedTensor("norm.weight", (1,))),
-            hooks=(Hook("router", "layers.0.mlp.gate", (3, 2), 0.25, 0.5, "x"),),
-            hooks_ran=True,
-            stats=(WeightStat("embed.weight", None, 1.5, 0, 1, 2, 20),),
-            endpoint=Endpoint("http://h/v1", "alias", "org/toy", "0.32.0", "{}"),
-            code=(CodeFile("modeling_toy.py", "cd" * 32),),
-            notes=("a note",),
-        ),
+    return look(
+        mode="full",
+        rung="loaded",
+        checkpoint=checkpoint,
+        checks=(Check("tree_total", "PASS", "61", "61"), Check("index", "FAIL", "a", "b", "stray is in no shard")),
+        expected=(ExpectedTensor("embed.weight", (5, 4)), ExpectedTensor("norm.weight", (1,))),
+        hooks=(Hook("router", "layers.0.mlp.gate", (3, 2), 0.25, 0.5, "x"),),
+        hooks_ran=True,
+        stats=(WeightStat("embed.weight", None, 1.5, 0, 1, 2, 20),),
+        endpoint=Endpoint("http://h/v1", "alias", "org/toy", "0.32.0", "{}"),
+        code=(CodeFile("modeling_toy.py", "cd" * 32),),
+        notes=("a note",),
+        build_notes=("a guess",),
     )
+
+
+@pytest.fixture
+def full(db: Path) -> Path:
+    """A store with a row in every table."""
+    record(db, full_look())
     return db
 
 

@@ -1,7 +1,7 @@
 -- Everything scalar that a run's digest covers. Ids are left out: they change when stores merge.
 SELECT r.uid, m.name AS model, m.kind AS model_kind, r.revision, r.requested, t.label AS toolchain,
        t.python, t.torch, t.transformers, t.accelerate, t.safetensors, t.huggingface_hub, t.auditdb,
-       r.mode, r.status, r.model_class, r.rung, r.reusable, r.reused, r.started_at, r.duration_ms, r.hooks_ran, r.notes,
+       r.mode, r.status, r.model_class, r.rung, r.reusable, r.reused, r.started_at, r.duration_ms, r.hooks_ran, r.notes, r.build_notes,
        c.digest AS config, s.digest AS structure, g.digest AS reading, d.digest AS dtypes,
        e.digest AS expectation, k.digest AS checkpoint,
        s.n_modules, s.n_params, s.n_trainable, s.n_buffers,

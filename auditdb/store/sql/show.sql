@@ -1,5 +1,5 @@
 -- One run: identity and totals.
-SELECT v.*, r.uid, r.requested, r.reused, r.notes, r.hooks_ran, m.kind AS model_kind, g.n_zero, g.active_is_bound,
+SELECT v.*, coalesce((SELECT o.id FROM runs o WHERE o.uid = r.reused), r.reused) AS reused, r.uid, r.requested, r.notes, r.build_notes, r.hooks_ran, m.kind AS model_kind, g.n_zero, g.active_is_bound,
        g.notes AS reading_notes, d.default_dtype, c.digest AS config, s.digest AS structure, k.n_files AS checkpoint_files,
        k.n_tensors AS checkpoint_tensors, k.n_numbers AS checkpoint_numbers, k.n_bytes AS checkpoint_bytes,
        e.n_tensors AS expected_tensors, s.own_total

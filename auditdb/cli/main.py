@@ -1,0 +1,56 @@
+"""The process: one place that turns an exception into a sentence and an exit code. Never a traceback."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+
+def main() -> None:
+    """Entry point of the `auditdb` command; exits with 0, 1, 2 or 3 (130 after Ctrl-C)."""
+    # Importing torch and transformers makes millions of long-lived objects; with the collector walking them again and
+    # again a FAST run takes a fifth longer. What makes garbage in cycles (sweep, FULL) collects by hand.
+    gc.disable()
+    sys.exit(run_command(sys.argv[1:]))
+
+
+def run_command(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    import typer
+    from typer._click.exceptions import ClickException  # Typer ships its own click
+
+    from auditdb.cli.app import app
+    from auditdb.errors import AuditError
+
+    try:
+        code = app(arguments, prog_name="auditdb", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except ClickException as error:
+        error.show()
+        return 2
+    except AuditError as error:
+        _complain(str(error))
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("stopped by Ctrl-C; nothing was recorded half")
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has closed it (`| head`); Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _complain(f"{error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        return 3
+    except MemoryError:
+        _complain("the machine has no memory left for this; try --fast, or a machine with more")
+        return 3
+
+
+def _complain(sentence: str) -> None:
+    from auditdb.report.text import printable
+
+    sys.stderr.write(f"auditdb: {printable(sentence)}\n")
