@@ -117,6 +117,11 @@ def run_digest(facts: Mapping[str, Any]) -> str:
     return text_digest("r1", json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
 
 
+def failure_digest(toolchain: str, model: str, config: str, reason: str, at: str) -> str:
+    """Over what a sweep recorded of a model that it could not audit."""
+    return digest("f1", [(toolchain, model, config, reason, at)])
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """A shape as the store writes it: `[4096, 1024]`."""
     return "[" + ", ".join(map(str, shape)) + "]"

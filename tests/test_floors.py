@@ -27,9 +27,9 @@ FLOORS = {
     "report": 2,
     "audit": 3,
     "compare": 3,
-    "sweep": 3,
-    "cli": 4,
-    "__main__": 5,
+    "sweep": 4,
+    "cli": 5,
+    "__main__": 6,
 }
 # Rooms of one floor that may speak to each other: checks judge what checkpoint and moe give as records.
 NEIGHBOURS = {("checks", "checkpoint"), ("inspect", "checkpoint"), ("checks", "moe"), ("digests", "records")}
@@ -93,6 +93,8 @@ def test_imports_go_down(path: Path) -> None:
         ["report", "latest", "-o", "REPORT"],
         ["sql", "SELECT 1"],
         ["db", "status"],
+        ["diff", "latest", "latest"],
+        ["check", "latest", str(PACKAGE.parent / "examples" / "checks")],
     ],
     ids=" ".join,
 )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from auditdb.moe.config import COUNT_KEYS, OFF_SWITCHES, TOP_K_KEYS, Numbers, Part, is_number, layer_of, stack_of, tower
 from auditdb.moe.families import UNROUTED, is_product_key_router
 from auditdb.moe.layers import moe_layers, said_layers
-from auditdb.moe.shapes import logit_rows, stacks
+from auditdb.moe.shapes import logit_rows, number_of, stacks
 from auditdb.moe.tree import Tree, last
 from auditdb.records import Check, Declared, Expert, MoeGroup, Reading, Structure
 
@@ -86,17 +86,12 @@ def _module_faults(tree: Tree, group: MoeGroup, routed: list[Expert]) -> list[Fa
             seen = f"{key} {list(mine[key])}" if key in mine else f"no {key}"
             faults.append(Fault(name, f"{expected}, as in the other experts of {group.name}", seen))
     for holder in dict.fromkeys(row.parent for row in routed):
-        numbers = {int(digits) for row in routed if row.parent == holder and (digits := _digits(row.name))}
-        gone = sorted(set(range(max(numbers, default=0))) - numbers)
+        numbers = {number_of(row.name) for row in routed if row.parent == holder}
+        gone = sorted(set(range(min(numbers), max(numbers))) - numbers)
         if gone:
             many = f"{max(numbers) + 1} experts or more", f"{len(numbers)}: number {gone[0]} is missing"
             faults.append(Fault(group.name, *many))
     return faults
-
-
-def _digits(name: str) -> str:
-    word = last(name)
-    return word[len(word.rstrip("0123456789")) :]
 
 
 def check_moe_config(raw_config: Mapping[str, Any], structure: Structure, reading: Reading) -> Check:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from auditdb import __version__
-from auditdb.cli import ask, look, prune, run, store, verify
+from auditdb.cli import ask, check, diff, look, prune, run, store, sweep, verify
 
 app = typer.Typer(
     name="auditdb",
@@ -37,7 +37,10 @@ def _root(
 
 run.register(app)
 look.register(app)
+diff.register(app)
+check.register(app)
 prune.register(app)
 ask.register(app)
+sweep.register(app)
 verify.register(app)
 store.register(app)

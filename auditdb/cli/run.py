@@ -137,22 +137,26 @@ def look_and_record(request: Request, db: Path, progress: output.Progress, *, re
 
 
 def _print(db: Path, run_id: int, outdir: Path | None, *, as_json: bool, quiet: bool) -> None:
-    from auditdb.report.classic import classic_files
+    from auditdb.report.classic import classic_files, summary_json
     from auditdb.report.summary import glance
     from auditdb.report.write import run_folder, write_files
-    from auditdb.store.read import reading, run_rows
+    from auditdb.store.read import ask, reading, run_rows, shown
 
+    if quiet and outdir is None:
+        output.data(f"{run_id}\n")
+        return
     with reading(db) as connection:
-        found = run_rows(connection, run_id)
-    files = classic_files(found) if outdir is not None or as_json else {}
-    if outdir is not None:
-        folder = run_folder(outdir, found.run["started_at"], found.run["model"])
-        write_files(folder, files)
-        output.say(f"report files: {folder}")
+        run = shown(connection, run_id)
+        groups = ask(connection, "moe", run=run_id)
+        integrity = ask(connection, "integrity", run=run_id)
+        if outdir is not None:
+            folder = run_folder(outdir, run["started_at"], run["model"])
+            write_files(folder, classic_files(run_rows(connection, run_id)))
+            output.say(f"report files: {folder}")
     if quiet:
         output.data(f"{run_id}\n")
     elif as_json:
-        output.data(files["summary.json"])
+        output.data(summary_json(run, groups, integrity))
     else:
-        output.data(glance(found.run, found.groups, found.integrity))
+        output.data(glance(run, groups, integrity))
         output.say(f"recorded as run {run_id} in {db}")

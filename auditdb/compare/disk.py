@@ -67,9 +67,7 @@ def compare_checkpoints(connection: sqlite3.Connection, a: Row, b: Row, every: b
         changes.append(Change("changed", label, label, moved, counts=False))
     changes += _file_changes(connection, mine, other, every)
     for subject, field in (("faults", "message"), ("strays", "file")):
-        wrong = match(
-            only_in(connection, subject, mine, other), only_in(connection, subject, other, mine), _TENSORS
-        )
+        wrong = match(only_in(connection, subject, mine, other), only_in(connection, subject, other, mine), _TENSORS)
         pairs = [*wrong.changed, *wrong.renamed]
         changes += fold_changed(pairs, fields_between((field,)), True)
         gone, come = fields_alone((field,), "removed"), fields_alone((field,), "added")

@@ -126,9 +126,7 @@ def _subjects(rows: Sequence[tuple[str, str, bool]]) -> list[Change]:
     return result
 
 
-def fold_alone(
-    things: Iterable[Thing], kind: Alone, fields_of: Callable[[Thing], Fields], every: bool
-) -> list[Change]:
+def fold_alone(things: Iterable[Thing], kind: Alone, fields_of: Callable[[Thing], Fields], every: bool) -> list[Change]:
     """Modules that only one run has, by the topmost of each subtree; `below` counts those under it."""
     alone = {thing.name: thing for thing in things}
     groups: dict[tuple[str, Fields], dict[str, int]] = defaultdict(dict)

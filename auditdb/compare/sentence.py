@@ -77,7 +77,8 @@ def sentence_of(
         *_checkpoint_piece(sections.get("checkpoint")),
         *_integrity_piece(sections.get("integrity")),
     ]
-    return printable(f"{verdict}: {'; '.join(pieces)}")
+    told = pieces or [f"see {', '.join(name for name, section in sections.items() if section.differs)}"]
+    return printable(f"{verdict}: {'; '.join(told)}")
 
 
 def _same(sections: Mapping[str, Section], values_known: bool) -> str:
@@ -118,9 +119,11 @@ def _config_piece(section: Section | None) -> list[str]:
     if not changes:
         return []
 
-    def order(change: Change) -> int:
-        key = (change.a or change.b or "").rpartition(".")[2]
-        return _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS)
+    def order(change: Change) -> tuple[bool, int, int]:
+        """What changed before what is there on one side only, the outer config before the inner ones."""
+        above, _, key = (change.a or change.b or "").rpartition(".")
+        rank = _FIRST_KEYS.index(key) if key in _FIRST_KEYS else len(_FIRST_KEYS)
+        return change.kind != "changed" and rank == len(_FIRST_KEYS), above.count(".") + bool(above), rank
 
     changes.sort(key=order)
     told = [text for change in changes if (text := _config_text(change))][:CONFIG_KEYS_TOLD]

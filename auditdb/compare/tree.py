@@ -82,9 +82,7 @@ def fields_between(names: tuple[str, ...]) -> Callable[[Pair], tuple[Field, ...]
     """The facts in which a pair differs, by these names; facts beyond the names are not shown."""
 
     def fields_of(pair: Pair) -> tuple[Field, ...]:
-        return tuple(
-            Field(name, x, y) for name, x, y in zip(names, pair.a.facts, pair.b.facts, strict=False) if x != y
-        )
+        return tuple(Field(name, x, y) for name, x, y in zip(names, pair.a.facts, pair.b.facts, strict=False) if x != y)
 
     return fields_of
 

@@ -9,7 +9,7 @@ import re
 from typing import NamedTuple
 
 from auditdb.moe.claims import Bank, Claims
-from auditdb.moe.config import Numbers
+from auditdb.moe.config import ZERO_KEYS, Numbers
 from auditdb.moe.shapes import logit_rows
 from auditdb.moe.tree import Tree
 
@@ -87,6 +87,12 @@ def _at(tree: Tree, numbers: Numbers, spelling: Spelling, block: str) -> tuple[B
     at = tree.place[block]
     holder = kept[0] if len(kept) == 1 else at
     return Bank(holder, tuple(kept), at, True, count, "family", spelling.flat), router
+
+
+def zero_experts(numbers: Numbers, module: str) -> int:
+    """Experts that compute nothing and have rows in the logits: the config's number, else the class's own."""
+    skipped = (SKIP_EXPERTS[model_type] for model_type in sorted(numbers.model_types & SKIP_EXPERTS.keys()))
+    return numbers.number(module, ZERO_KEYS) or next(skipped, 0)
 
 
 def product_key_rows(count: int) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from auditdb.moe.claims import Bank, Claims
 from auditdb.moe.config import ZERO_KEYS, Numbers
-from auditdb.moe.families import FIXED_TOP_K, SKIP_EXPERTS, is_product_key_router
+from auditdb.moe.families import FIXED_TOP_K, zero_experts
 from auditdb.moe.shapes import NUMBERED, REACH, SHARED, logit_rows, stacks
 from auditdb.moe.tree import Tree, last
 
@@ -136,8 +136,7 @@ def _count(tree: Tree, group: Group, numbers: Numbers) -> None:
     around = (group.router, *(bank.holder for bank in group.banks), group.place)
     names = [tree.modules[at].name for at in around if at is not None]
     group.routed = sum(bank.n_experts for bank in group.banks)
-    skipped = next((SKIP_EXPERTS[t] for t in numbers.model_types & SKIP_EXPERTS.keys()), 0)
-    said = numbers.attribute(names, ZERO_KEYS) or numbers.number(names[-1], ZERO_KEYS) or skipped
+    said = numbers.attribute(names, ZERO_KEYS) or zero_experts(numbers, names[-1])
     longest = max((shape[0] for b in group.banks for at in b.places for shape in stacks(tree, at)), default=0)
     if group.router is not None:
         group.rows = logit_rows(tree, group.router, (group.routed + said, group.routed))
@@ -156,16 +155,3 @@ def _top_k(tree: Tree, group: Group, names: list[str], numbers: Numbers) -> int 
         return carried
     fixed = next((FIXED_TOP_K[t] for t in sorted(numbers.model_types & FIXED_TOP_K.keys())), None)
     return fixed if fixed is not None else numbers.top_k(names[-1])
-
-
-def sinks(tree: Tree, group: Group) -> int:
-    """Slices of fused shared experts that may have rows of their own in the logits (inkling)."""
-    return max((shape[0] for at in group.shared for shape in stacks(tree, at)), default=0)
-
-
-def rows_agree(tree: Tree, group: Group) -> bool:
-    """Whether the router has a row for each expert, zero expert and shared slice, and no more."""
-    if group.router is None or group.rows is None:
-        return False
-    wanted = group.routed + group.zero
-    return group.rows in (wanted, wanted + sinks(tree, group)) or is_product_key_router(tree.modules[group.router].name)

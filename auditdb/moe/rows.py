@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from auditdb.moe.claims import Bank
 from auditdb.moe.groups import Group
+from auditdb.moe.shapes import number_of
 from auditdb.moe.tree import Tree
 from auditdb.records import Expert, ExpertKind, Mark, Source_
 
@@ -21,8 +22,10 @@ def expert_rows(tree: Tree, group: Group) -> list[Expert]:
 
 
 def _modules(tree: Tree, bank: Bank, name: str, start: int) -> list[Expert]:
-    """Experts that are modules, numbered in their container's order."""
-    return [_module(tree, at, name, start + i, "routed", bank.source) for i, at in enumerate(bank.places)]
+    """Experts that are modules, with the numbers that their names give them."""
+    return [
+        _module(tree, at, name, start + number_of(tree.modules[at].name), "routed", bank.source) for at in bank.places
+    ]
 
 
 def _module(tree: Tree, at: int, name: str, index: int | None, kind: ExpertKind, source: Source_) -> Expert:

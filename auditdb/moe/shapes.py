@@ -24,6 +24,12 @@ def in_experts(name: str) -> bool:
     return EXPERTS.search(name) is not None and not any(SHARED.search(word) for word in name.split("."))
 
 
+def number_of(name: str) -> int:
+    """The number that a name ends in: 3 of `experts.3` and of `experts.expert_3`."""
+    word = last(name)
+    return int(word[len(word.rstrip("0123456789")) :])
+
+
 def candidates(tree: Tree, counts: Collection[int], source: Source_) -> Iterator[Bank]:
     """Fused modules and numbered containers that could be banks, `shared_…` ones apart."""
     yield from fused(tree, source)
@@ -34,7 +40,8 @@ def candidates(tree: Tree, counts: Collection[int], source: Source_) -> Iterator
         # A container may hold something beside its experts, but nothing with parameters (nllb's dropout).
         if len(below) < 2 or not (in_experts(name) or len(below) in counts) or SHARED.search(last(name)):
             continue
-        places = tuple(at for at in below if NUMBERED.match(last(tree.modules[at].name)) and tree.n_tensors(at))
+        numbered = [at for at in below if NUMBERED.match(last(tree.modules[at].name)) and tree.n_tensors(at)]
+        places = tuple(sorted(numbered, key=lambda at: number_of(tree.modules[at].name)))
         known = set(places)
         if len(places) > 1 and not any(tree.n_tensors(at) for at in below if at not in known):
             yield Bank(holder, places, tree.parent(holder), False, len(places), source)

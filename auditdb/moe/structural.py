@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from auditdb.moe.claims import Bank, Claims
-from auditdb.moe.config import SINK_KEYS, ZERO_KEYS, Numbers
+from auditdb.moe.config import SINK_KEYS, Numbers
+from auditdb.moe.families import zero_experts
 from auditdb.moe.shapes import candidates, find_router, in_experts, stacks, uniform
 from auditdb.moe.tree import Tree
 from auditdb.records import Source_
@@ -32,7 +33,7 @@ def structural(tree: Tree, numbers: Numbers) -> Claims:
 def expected_rows(tree: Tree, bank: Bank, numbers: Numbers) -> tuple[int, ...]:
     """Rows that a router of this bank may have: one an expert; with zero experts; with rows for shared experts."""
     name = tree.modules[bank.holder].name
-    zero = numbers.number(name, ZERO_KEYS) or 0
+    zero = zero_experts(numbers, name)
     sinks = numbers.number(name, SINK_KEYS) or 0
     return tuple(dict.fromkeys((bank.n_experts, bank.n_experts + zero, bank.n_experts + sinks)))
 
@@ -42,4 +43,4 @@ def zero_slices(tree: Tree, bank: Bank, numbers: Numbers) -> bool:
     if not bank.fused:
         return False
     longest = max(shape[0] for place in bank.places for shape in stacks(tree, place))
-    return longest - bank.n_experts == numbers.number(tree.modules[bank.holder].name, ZERO_KEYS)
+    return longest - bank.n_experts == zero_experts(numbers, tree.modules[bank.holder].name)

@@ -131,7 +131,8 @@ def _without_repeats(changes: Sequence[Change], repeats: Mapping[str, str]) -> l
 
 def _cells(section: SectionName, change: Change) -> tuple[str, str, str, str]:
     """Name, kind, what differs, and how many."""
-    name = change.b or "" if change.a is None else change.a
+    # The root's name is the empty text.
+    name = (change.b if change.a is None else change.a) or "<root>"
     if change.kind == "renamed":
         name = f"{change.a} → {change.b}"
     detail = ", ".join(_field_text(section, change, field) for field in _told(change.fields))

@@ -90,7 +90,7 @@ def refuse_what_is_no_file(path: Path) -> None:
 
 
 def refuse_unusable(path: Path) -> None:
-    """Raise StoreError early for a path at which no store can be written, as far as that can be known without writing."""
+    """Raise StoreError early for a path at which no store can be written, as far as can be known without writing."""
     refuse_what_is_no_file(path)
     if not path.parent.is_dir():
         raise StoreError(f"the folder of the store does not exist: {path.parent}")

@@ -66,6 +66,8 @@ def unneeded(connection: sqlite3.Connection) -> dict[str, list[int]]:
     # A structure is needed by its readings too; those that go with it are in the list above.
     kept = "SELECT structure_id FROM readings WHERE id IN (SELECT reading_id FROM runs)"
     needed_structures = {row[0] for row in connection.execute(kept)}
+    failed = {row[0] for row in connection.execute("SELECT toolchain_id FROM failures")}
+    found["toolchains"] = [row_id for row_id in found["toolchains"] if row_id not in failed]
     found["structures"] = [row_id for row_id in found["structures"] if row_id not in needed_structures]
     return found
 
@@ -105,6 +107,7 @@ def merge(path: Path, other: Path) -> tuple[int, int]:
             ids = {table: _merge_natural(source, target, table) for table in NATURAL}
             for table in _INSERT_ORDER:
                 ids[table] = _merge_content(source, target, table, ids)
+            _merge_failures(source, target, ids)
             return _merge_runs(source, target, ids, other)
     except sqlite3.Error as error:
         raise StoreError(store_sentence(other, error)) from error
@@ -161,6 +164,17 @@ def _merge_content(source: sqlite3.Connection, target: sqlite3.Connection, table
             rows = source.execute(f"SELECT * FROM {part} WHERE {column} = ?", (row[0],)).fetchall()
             _insert(target, part, part_columns, [[*each[:at], new, *each[at + 1 :]] for each in rows])
     return mapped
+
+
+def _merge_failures(source: sqlite3.Connection, target: sqlite3.Connection, ids: Ids) -> None:
+    """The newer reason of the two, where both stores have one."""
+    for chain, *key, reason, at, digest in source.execute("SELECT * FROM failures").fetchall():
+        mapped = [ids["toolchains"][chain], *key]
+        where = "toolchain_id = ? AND model = ? AND config = ?"
+        there = target.execute(f"SELECT at FROM failures WHERE {where}", mapped).fetchone()
+        if there is None or there[0] < at:
+            target.execute(f"DELETE FROM failures WHERE {where}", mapped)
+            _insert(target, "failures", _columns(source, "failures"), [[*mapped, reason, at, digest]])
 
 
 def _merge_runs(source: sqlite3.Connection, target: sqlite3.Connection, ids: Ids, other: Path) -> tuple[int, int]:

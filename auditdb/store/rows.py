@@ -13,48 +13,64 @@ from auditdb.digests import shape_text
 from auditdb.records import Checkpoint, ExpectedTensor, Reading, Structure
 
 Row = dict[str, Any]
+Rows = Sequence[tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class Content:
-    """One content-addressed thing: the row of its own table without its id, and the rows that hang on it by table."""
+    """One content-addressed thing: the row of its own table without its id, and what hangs on it by table.
+
+    The parts are tuples in the order of `COLUMNS`: a dict for each of 45,000 expected tensors would take as much
+    memory as the model's tree.
+    """
 
     digest: str
     head: Row
-    parts: dict[str, list[Row]]
+    parts: dict[str, Rows]
+
+
+# The columns of each part, without the one that refers to its owner.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "modules": ("position", "name", "class", "parent", "depth", "n_params", "n_trainable", "n_buffers"),
+    "parameters": (
+        "position", "module", "name", "kind", "shape", "numel", "trainable", "persistent", "tied_to",
+    ),
+    "moe_groups": ("position", "name", "n_routers", "n_experts", "n_shared", "n_zero", "top_k", "n_params"),
+    "routers": ("position", "name", "class", "moe_group", "n_experts", "top_k", "source"),
+    "experts": ("position", "name", "class", "parent", "moe_group", "expert", "kind", "n_params", "source"),
+    "module_marks": ("position", "is_router", "is_expert", "moe_group"),
+    "dtype_exceptions": ("name", "dtype"),
+    "expected_tensors": ("name", "shape"),
+    "files": ("path", "kind", "size", "sha256", "header_bytes"),
+    "checkpoint_tensors": ("name", "file", "shape", "dtype", "begin", "end", "indexed_in"),
+    "index_strays": ("name", "file"),
+    "checkpoint_faults": ("position", "check_name", "file", "message"),
+    "integrity": ("position", "name", "status", "expected", "seen", "reason"),
+    "hooks": ("position", "kind", "module", "shape", "mean", "std", "detail"),
+    "weight_stats": ("name", "expert", "norm", "n_zero", "n_nan", "n_inf", "numel"),
+    "code_files": ("path", "sha256"),
+    "endpoints": ("url", "served_name", "root", "version", "payload"),
+}  # fmt: skip
 
 
 def structure_content(structure: Structure) -> Content:
-    modules = [
-        {
-            "position": m.position,
-            "name": m.name,
-            "class": m.class_name,
-            "parent": m.parent,
-            "depth": m.depth,
-            "n_params": m.n_params,
-            "n_trainable": m.n_trainable,
-            "n_buffers": m.n_buffers,
-        }
-        for m in structure.modules
-    ]
     parameters = [
-        {
-            "position": position,
-            "module": t.module,
-            "name": t.name,
-            "kind": t.kind,
-            "shape": shape_text(t.shape),
-            "numel": t.numel,
-            "trainable": int(t.trainable),
-            "persistent": int(t.persistent),
-            "tied_to": t.tied_to,
-        }
+        (
+            position,
+            t.module,
+            t.name,
+            t.kind,
+            shape_text(t.shape),
+            t.numel,
+            int(t.trainable),
+            int(t.persistent),
+            t.tied_to,
+        )
         for position, t in enumerate(structure.tensors)
     ]
     head: Row = {
         "digest": digests.structure_digest(structure),
-        "n_modules": len(modules),
+        "n_modules": len(structure.modules),
         "n_params": structure.n_params,
         "n_trainable": structure.n_trainable,
         "n_buffers": structure.n_buffers,
@@ -62,16 +78,11 @@ def structure_content(structure: Structure) -> Content:
         "input_embedding": structure.input_embedding,
         "output_embedding": structure.output_embedding,
     }
-    return Content(head["digest"], head, {"modules": modules, "parameters": parameters})
+    return Content(head["digest"], head, {"modules": structure.modules, "parameters": parameters})
 
 
-def _numbered(fields: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[Row]:
-    return [dict(zip(fields, (position, *row), strict=True)) for position, row in enumerate(rows)]
-
-
-GROUP_FIELDS = ("position", "name", "n_routers", "n_experts", "n_shared", "n_zero", "top_k", "n_params")
-ROUTER_FIELDS = ("position", "name", "class", "moe_group", "n_experts", "top_k", "source")
-EXPERT_FIELDS = ("position", "name", "class", "parent", "moe_group", "expert", "kind", "n_params", "source")
+def _numbered(rows: Sequence[tuple[Any, ...]]) -> Rows:
+    return [(position, *row) for position, row in enumerate(rows)]
 
 
 def reading_content(reading: Reading) -> Content:
@@ -91,12 +102,10 @@ def reading_content(reading: Reading) -> Content:
         "notes": notes,
     }
     parts = {
-        "moe_groups": _numbered(GROUP_FIELDS, reading.groups),
-        "routers": _numbered(ROUTER_FIELDS, reading.routers),
-        "experts": _numbered(EXPERT_FIELDS, reading.experts),
-        "module_marks": [
-            dict(zip(("position", "is_router", "is_expert", "moe_group"), mark, strict=True)) for mark in marks
-        ],
+        "moe_groups": _numbered(reading.groups),
+        "routers": _numbered(reading.routers),
+        "experts": _numbered(reading.experts),
+        "module_marks": marks,
     }
     return Content(head["digest"], head, parts)
 
@@ -107,15 +116,13 @@ def dtypes_content(structure: Structure) -> Content:
     default = min(counts, key=lambda dtype: (-counts[dtype], dtype)) if counts else ""
     exceptions = {t.name: t.dtype for t in structure.tensors if t.dtype != default}
     head: Row = {"digest": digests.dtypes_digest(default, exceptions), "default_dtype": default}
-    rows = [{"name": name, "dtype": dtype} for name, dtype in sorted(exceptions.items())]
-    return Content(head["digest"], head, {"dtype_exceptions": rows})
+    return Content(head["digest"], head, {"dtype_exceptions": sorted(exceptions.items())})
 
 
 def expectation_content(expected: Sequence[ExpectedTensor]) -> Content:
     pairs = sorted((tensor.name, shape_text(tensor.shape)) for tensor in expected)
     head: Row = {"digest": digests.expectation_digest(pairs), "n_tensors": len(pairs)}
-    rows = [{"name": name, "shape": shape} for name, shape in pairs]
-    return Content(head["digest"], head, {"expected_tensors": rows})
+    return Content(head["digest"], head, {"expected_tensors": pairs})
 
 
 def checkpoint_content(checkpoint: Checkpoint) -> Content:
@@ -148,14 +155,6 @@ def checkpoint_content(checkpoint: Checkpoint) -> Content:
     }
     head = {"digest": digests.checkpoint_digest(tuple(head.values()), files, tensors, strays, faults), **head}
 
-    def named(fields: str, rows: Sequence[Sequence[Any]]) -> list[Row]:
-        names = fields.split()
-        return [dict(zip(names, row, strict=True)) for row in rows]
-
-    parts = {
-        "files": named("path kind size sha256 header_bytes", files),
-        "checkpoint_tensors": named("name file shape dtype begin end indexed_in", tensors),
-        "index_strays": named("name file", strays),
-        "checkpoint_faults": named("position check_name file message", faults),
-    }
+    parts: dict[str, Rows] = {"files": files, "checkpoint_tensors": tensors}
+    parts |= {"index_strays": strays, "checkpoint_faults": faults}
     return Content(head["digest"], head, parts)

@@ -361,6 +361,19 @@ class Run(Table):
     )
 
 
+class FailureRow(Table):
+    """A model that a sweep could not audit, and why; `config` is the digest of its config.json, '' where none was had."""
+
+    __tablename__ = "failures"
+    toolchain_id: Mapped[int] = _part_of("toolchains.id")
+    model: Mapped[str] = _key()
+    config: Mapped[str] = _key()
+    reason: Mapped[str]
+    at: Mapped[str]
+    digest: Mapped[str]
+    __table_args__ = _table(rowid=False)
+
+
 class IntegrityRow(Table):
     __tablename__ = "integrity"
     run_id: Mapped[int] = _part_of("runs.id")

@@ -170,6 +170,12 @@ def _runs(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield Finding("runs", str(run_id), f"its reading is of structure {reading_of}, its structure is {structure}")
 
 
+def _failures(connection: sqlite3.Connection) -> Iterator[Finding]:
+    for toolchain, model, config, reason, at, digest in _rows(connection, "verify_failures"):
+        if digest != digests.failure_digest(toolchain, model, config, reason, at):
+            yield Finding("failures", model, "the row does not give its digest")
+
+
 CHECKS: tuple[tuple[str, Callable[[sqlite3.Connection], Iterator[Finding]]], ...] = (
     ("file", _file),
     ("toolchains", _toolchains),
@@ -180,4 +186,5 @@ CHECKS: tuple[tuple[str, Callable[[sqlite3.Connection], Iterator[Finding]]], ...
     ("expectations", _expectations),
     ("checkpoints", _checkpoints),
     ("runs", _runs),
+    ("failures", _failures),
 )

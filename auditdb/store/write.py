@@ -6,23 +6,26 @@ import json
 import math
 import sqlite3
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from auditdb.digests import config_digest, run_digest, shape_text
+from auditdb.digests import config_digest, failure_digest, run_digest, shape_text
 from auditdb.errors import StoreError
-from auditdb.records import Look
+from auditdb.records import Look, Toolchain
 from auditdb.store import facts, rows, schema
 from auditdb.store.connect import open_for_writing, store_sentence
 from auditdb.store.migrate import engine_for
 from auditdb.store.tables import CONTENT
 
 Tables = schema.Table.metadata.tables
+
+ROWS_AT_A_TIME = 2_000
 
 
 class Writer:
@@ -72,9 +75,20 @@ class Writer:
         checkpoint = _checkpoint(look)
         with self._transaction() as connection:
             names = ("structure_id", "reading_id", "dtype_map_id", "expectation_id")
-            found = connection.execute(select(runs.uid, *(runs[name] for name in names)).where(runs.id == earlier)).one()
+            asked = select(runs.uid, *(runs[name] for name in names)).where(runs.id == earlier)
+            found = connection.execute(asked).one()
             references = dict(zip(names, found[1:], strict=True))
             return _insert_run(connection, look, checkpoint, references, reusable=True, reused=found[0])
+
+    def record_failure(self, toolchain: Toolchain, model: str, config: str, reason: str) -> None:
+        """Write why a model could not be audited; a newer reason replaces an older one. `config` is a digest or ''."""
+        table = Tables["failures"]
+        with self._transaction() as connection:
+            key = {"toolchain_id": _toolchain_id(connection, toolchain), "model": model, "config": config}
+            connection.execute(delete(table).where(and_(*(table.c[name] == value for name, value in key.items()))))
+            at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+            digest = failure_digest(str(toolchain), model, config, reason, at)
+            connection.execute(insert(table).values(**key, reason=reason, at=at, digest=digest))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
@@ -120,7 +134,7 @@ def _insert_run(
         "uid": str(uuid.uuid4()),
         "digest": "",
         "model_id": _natural_id(connection, "models", {"name": look.model}, {"kind": look.model_kind}),
-        "toolchain_id": _toolchain_id(connection, look),
+        "toolchain_id": _toolchain_id(connection, look.toolchain),
         "config_id": _natural_id(
             connection, "configs", {"digest": config_digest(look.config_text)}, {"text": look.config_text}
         ),
@@ -153,58 +167,41 @@ def _insert_run(
     return run_id
 
 
-def _run_parts(look: Look) -> dict[str, list[rows.Row]]:
-    """The rows that hang on the run itself, by table."""
-    parts: dict[str, list[rows.Row]] = {
+def _run_parts(look: Look) -> dict[str, rows.Rows]:
+    """What hangs on the run itself, by table, in the order of `rows.COLUMNS`."""
+    served = look.endpoint
+    return {
         "integrity": [
-            {
-                "position": position,
-                "name": check.name,
-                "status": check.status,
-                "expected": check.expected,
-                "seen": check.seen,
-                "reason": check.reason,
-            }
+            (position, check.name, check.status, check.expected, check.seen, check.reason)
             for position, check in enumerate(look.checks)
         ],
         "hooks": [
-            {
-                "position": position,
-                "kind": hook.kind,
-                "module": hook.module,
-                "shape": None if hook.shape is None else shape_text(hook.shape),
-                "mean": _real(hook.mean),
-                "std": _real(hook.std),
-                "detail": hook.detail,
-            }
+            (
+                position,
+                hook.kind,
+                hook.module,
+                None if hook.shape is None else shape_text(hook.shape),
+                _real(hook.mean),
+                _real(hook.std),
+                hook.detail,
+            )
             for position, hook in enumerate(look.hooks)
         ],
         "weight_stats": [
-            {
-                "name": stat.name,
-                "expert": -1 if stat.expert is None else stat.expert,
-                "norm": _real(stat.norm),
-                "n_zero": stat.n_zero,
-                "n_nan": stat.n_nan,
-                "n_inf": stat.n_inf,
-                "numel": stat.numel,
-            }
+            (
+                stat.name,
+                -1 if stat.expert is None else stat.expert,
+                _real(stat.norm),
+                stat.n_zero,
+                stat.n_nan,
+                stat.n_inf,
+                stat.numel,
+            )
             for stat in look.stats
         ],
-        "code_files": [{"path": code.path, "sha256": code.sha256} for code in look.code],
+        "code_files": [(code.path, code.sha256) for code in look.code],
+        "endpoints": [(served.url, served.served_name, served.root, served.version, served.payload)] if served else [],
     }
-    if look.endpoint:
-        served = look.endpoint
-        parts["endpoints"] = [
-            {
-                "url": served.url,
-                "served_name": served.served_name,
-                "root": served.root,
-                "version": served.version,
-                "payload": served.payload,
-            }
-        ]
-    return parts
 
 
 def _real(value: float | None) -> float | None:
@@ -221,8 +218,7 @@ def _natural_id(connection: Connection, table: str, key: Mapping[str, Any], rest
     return int(found) if found is not None else _new_id(connection, table, {**key, **rest})
 
 
-def _toolchain_id(connection: Connection, look: Look) -> int:
-    chain = look.toolchain
+def _toolchain_id(connection: Connection, chain: Toolchain) -> int:
     versions = {
         "python": chain.python,
         "torch": chain.torch,
@@ -256,7 +252,10 @@ def _new_id(connection: Connection, table: str, values: Mapping[str, Any]) -> in
     return int(key[0])
 
 
-def _fill(connection: Connection, table: str, owner: Mapping[str, int], part: Sequence[rows.Row]) -> None:
-    if part:
-        target: Table = Tables[table]
-        connection.execute(insert(target), [{**owner, **row} for row in part])
+def _fill(connection: Connection, table: str, owner: Mapping[str, int], part: rows.Rows) -> None:
+    """Insert rows in slices: Core wants a dict for each, and those of a slice are all that is alive at a time."""
+    target = Tables[table]
+    columns = rows.COLUMNS[table]
+    for start in range(0, len(part), ROWS_AT_A_TIME):
+        slice_ = part[start : start + ROWS_AT_A_TIME]
+        connection.execute(insert(target), [{**owner, **dict(zip(columns, row, strict=True))} for row in slice_])

@@ -157,6 +157,20 @@ CREATE TABLE expected_tensors (
  STRICT
 """,
     """
+CREATE TABLE failures (
+    toolchain_id INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    config TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    CONSTRAINT pk_failures PRIMARY KEY (toolchain_id, model, config),
+    CONSTRAINT fk_failures_toolchain_id FOREIGN KEY(toolchain_id) REFERENCES toolchains (id)
+)
+ WITHOUT ROWID,
+ STRICT
+""",
+    """
 CREATE TABLE files (
     checkpoint_id INTEGER NOT NULL,
     path TEXT NOT NULL,

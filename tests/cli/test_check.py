@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.compare.looks import Decoder, store_of
 
 from auditdb.cli import check as command
 from auditdb.errors import AuditError
 from auditdb.records import Check
 from auditdb.store.expectations import ExpectationError, parse_expectations
+from tests.compare.looks import Decoder, store_of
 
 SHIPPED = Path(__file__).parents[2] / "examples" / "checks"
 Call = Callable[..., int]

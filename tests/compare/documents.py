@@ -50,7 +50,11 @@ def mirrored(found: dict[str, Any]) -> dict[str, Any]:
 def ordered(found: dict[str, Any]) -> dict[str, Any]:
     """The document without its sentence, the lines of each section sorted, notes that name a side taken neutrally."""
     sections = {
-        name: {**section, "changes": sorted(section["changes"], key=lambda c: json.dumps(c, sort_keys=True)), "notes": []}
+        name: {
+            **section,
+            "changes": sorted(section["changes"], key=lambda c: json.dumps(c, sort_keys=True)),
+            "notes": [],
+        }
         for name, section in found["sections"].items()
     }
     return {**found, "sentence": "", "sections": sections}

@@ -117,14 +117,19 @@ class Decoder:
                     (f"{one}.act_fn", "SiLU", {}),
                 ]
             plan.append((f"{layer}.input_layernorm", self.norm, {"weight": (h,)}))
-        plan += [(f"{self.prefix}.norm", "RMSNorm", {"weight": (h,)}), ("lm_head", "Linear", {"weight": (self.vocab, h)})]
+        plan += [
+            (f"{self.prefix}.norm", "RMSNorm", {"weight": (h,)}),
+            ("lm_head", "Linear", {"weight": (self.vocab, h)}),
+        ]
         return self._built(plan)
 
     def _built(self, plan: list[tuple[str, str, dict[str, tuple[int, ...]]]]) -> Structure:
         modules, tensors = [], []
         embedding = f"{self.prefix}.embed_tokens.weight"
         for position, (name, class_name, own) in enumerate(plan):
-            buffers = {full.rpartition(".")[2]: s for full, s in self.buffers.items() if full.rpartition(".")[0] == name}
+            buffers = {
+                full.rpartition(".")[2]: s for full, s in self.buffers.items() if full.rpartition(".")[0] == name
+            }
             counted = 0
             for leaf, shape in own.items():
                 full = f"{name}.{leaf}"
@@ -138,9 +143,7 @@ class Decoder:
                 )
             n_buffers = sum(map(prod, buffers.values()))
             parent = name.rpartition(".")[0]
-            modules.append(
-                Module(position, name, class_name, parent, name.count("."), counted, counted, n_buffers)
-            )
+            modules.append(Module(position, name, class_name, parent, name.count("."), counted, counted, n_buffers))
         total = sum(module.n_params for module in modules)
         return Structure(tuple(modules), tuple(tensors), total, embedding, "lm_head.weight")
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import jsonschema
 import pytest
-from tests.compare.documents import changes, compared, counted, mirrored, ordered
-from tests.compare.looks import FOUR, Decoder, on_disk, store_of
 
 from auditdb.records import Check
 from auditdb.report.diff import schema
 from auditdb.report.text import human
+from tests.compare.documents import changes, compared, counted, mirrored, ordered
+from tests.compare.looks import FOUR, Decoder, on_disk, store_of
 
 BASE = Decoder()
 
@@ -135,9 +135,7 @@ def test_a_renamed_module(tmp_path: Path) -> None:
 
 
 def test_a_renamed_prefix(tmp_path: Path) -> None:
-    found = diff(
-        tmp_path, replace(BASE, prefix="model.language_model"), replace(BASE, prefix="language_model.model")
-    )
+    found = diff(tmp_path, replace(BASE, prefix="model.language_model"), replace(BASE, prefix="language_model.model"))
     assert changes(found, "expected") == [
         ("renamed", "language_model.model.*", "model.language_model.*", 28, 0, {}),
     ]
@@ -197,9 +195,7 @@ def test_a_buffer(tmp_path: Path) -> None:
     assert counted(found) == {
         "totals": [value("n_buffers", 0, 3), value("n_expected", 29, 30)],
         "modules": [("changed", "model.norm", "model.norm", 1, 0, {"n_buffers": (0, 3)})],
-        "parameters": [
-            ("added", None, "model.norm.scale", 1, 0, {"kind": (None, "buffer"), "shape": (None, "[3]")})
-        ],
+        "parameters": [("added", None, "model.norm.scale", 1, 0, {"kind": (None, "buffer"), "shape": (None, "[3]")})],
         "expected": [("added", None, "model.norm.scale", 1, 0, {"shape": (None, "[3]")})],
     }
 
@@ -212,10 +208,17 @@ def test_a_class_with_the_same_parameters(tmp_path: Path) -> None:
 
 
 def test_who_wrote_the_config_never_counts(tmp_path: Path) -> None:
-    config = {"_name_or_path": "/tmp/x", "transformers_version": "5.0.0", "dtype": "bfloat16", "text": {"_name_or_path": "y"}}
+    config = {
+        "_name_or_path": "/tmp/x",
+        "transformers_version": "5.0.0",
+        "dtype": "bfloat16",
+        "text": {"_name_or_path": "y"},
+    }
     found = diff(tmp_path, replace(BASE, config=config), replace(BASE, config={"torch_dtype": "bfloat16"}))
     assert counted(found) == {}
-    kinds = sorted((c["kind"], c["a"], c["b"]) for c in found["sections"]["config"]["changes"] if c["kind"] == "renamed")
+    kinds = sorted(
+        (c["kind"], c["a"], c["b"]) for c in found["sections"]["config"]["changes"] if c["kind"] == "renamed"
+    )
     assert kinds == [("renamed", "torch_dtype", "dtype")]
 
 

@@ -52,11 +52,11 @@ def build_default(model_type: str, changes: dict[str, Any] | None = None, class_
     """
     import torch
     import transformers
+    from transformers.models.auto import modeling_auto
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     from auditdb.inspect.build import quick_allocation
     from auditdb.inspect.choose import AUTO_MAPPINGS
-    from transformers.models.auto import modeling_auto
 
     try:
         config = CONFIG_MAPPING[model_type](**(changes or {}))
@@ -65,9 +65,11 @@ def build_default(model_type: str, changes: dict[str, Any] | None = None, class_
     classes: list[Any] = [getattr(transformers, class_name)] if class_name else []
     for name in () if class_name else AUTO_MAPPINGS:
         mapping = getattr(modeling_auto, name, {})
-        if type(config) in mapping:
-            entry = mapping[type(config)]
-            classes += entry if isinstance(entry, tuple) else (entry,)
+        try:
+            entry = mapping[type(config)] if type(config) in mapping else ()
+        except ValueError:  # the library names a class that it does not have (voxtral_realtime_text)
+            continue
+        classes += entry if isinstance(entry, tuple) else (entry,)
     for cls in classes:
         try:
             with quick_allocation(), torch.device("meta"):

@@ -117,3 +117,8 @@ def test_names_are_data(form: str) -> None:
     assert not {"\x1b", "\u202e"} & set(text)
     if form == "markdown":
         assert "\\|\\`\\<b\\>" in text
+
+
+def test_the_root_has_a_name_to_be_read() -> None:
+    change = Change("changed", "", "", fields=(Field("class", "A", "B"),))
+    assert lines(made(Section("modules", (change,))))[-1] == "  <root>  changed  class A → B"

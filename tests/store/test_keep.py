@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from auditdb.digests import failure_digest
 from auditdb.errors import StoreError
 from auditdb.records import Module, Reading, Structure
 from auditdb.store.keep import collect, forget, merge, unneeded
 from auditdb.store.migrate import ensure
 from auditdb.store.read import reading
 from auditdb.store.verify import verify
-from auditdb.store.write import record
+from auditdb.store.write import Writer, record
 from tests.small import look
 
 OTHER = Structure((Module(0, "", "Empty", "", 0, 0, 0, 0),), (), 0)
@@ -85,3 +86,23 @@ def test_forget_and_merge_need_a_store(tmp_path: Path, db: Path) -> None:
         with pytest.raises(StoreError, match="there is no store at"):
             act()
     assert not (tmp_path / "no.db").exists()
+
+
+def test_failures_merge_the_newer_reason(db: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.db"
+    ensure(other)
+    for path, reason in ((db, "old"), (other, "new")):
+        with Writer(path) as writer:
+            writer.record_failure(look().toolchain, "org/none", "c1:00", reason)
+    connection = sqlite3.connect(db)
+    old = "2000-01-01T00:00:00Z"
+    digest = failure_digest(str(look().toolchain), "org/none", "c1:00", "old", old)
+    connection.execute("UPDATE failures SET at = ?, digest = ?", (old, digest))
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        merge(db, other)
+    assert count(db, "failures", "toolchains") == [1, 1]
+    assert sqlite3.connect(db).execute("SELECT reason FROM failures").fetchall() == [("new",)]
+    assert not any(collect(db).values())
+    assert whole(db)

@@ -23,7 +23,7 @@ from auditdb.records import (
 )
 from auditdb.store.read import reading
 from auditdb.store.verify import verify
-from auditdb.store.write import record
+from auditdb.store.write import Writer, record
 from tests.small import look
 
 
@@ -54,7 +54,9 @@ def full_look() -> Look:
 @pytest.fixture
 def full(db: Path) -> Path:
     """A store with a row in every table."""
-    record(db, full_look())
+    with Writer(db) as writer:
+        writer.record(full_look())
+        writer.record_failure(full_look().toolchain, "org/none", "c1:00", "no class")
     return db
 
 
