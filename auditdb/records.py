@@ -130,7 +130,7 @@ class MoeGroup(NamedTuple):
     n_experts: int  # routed only
     n_shared: int
     n_zero: int
-    top_k: int | None
+    top_k: int | None  # a router
     n_params: int  # routers, experts of every kind, shared-expert gates, and what lies under them
 
 

@@ -42,9 +42,7 @@ class Score(NamedTuple):
     missed: int = 0
 
     def plus(self, found: set[str], truth: set[str]) -> Score:
-        return Score(
-            self.right + len(found & truth), self.wrong + len(found - truth), self.missed + len(truth - found)
-        )
+        return Score(self.right + len(found & truth), self.wrong + len(found - truth), self.missed + len(truth - found))
 
     def shown(self) -> str:
         found, truth = self.right + self.wrong, self.right + self.missed
@@ -56,8 +54,8 @@ def names(reading: Reading) -> tuple[set[str], set[str]]:
     return {row.name for row in reading.routers}, {row.name for row in reading.experts}
 
 
-def measure() -> tuple[dict[str, tuple[Score, Score]], dict[str, list[str]], int, int]:
-    """Scores of routers and experts by setup, families where a setup is off, and how many families and dense types."""
+def measure() -> tuple[dict[str, tuple[Score, Score]], dict[str, list[str]], list[str], int]:
+    """Scores of routers and experts by setup, where each is off, the families, and the number of dense types."""
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     scores = {setup: (Score(), Score()) for setup in SETUPS}
@@ -68,7 +66,8 @@ def measure() -> tuple[dict[str, tuple[Score, Score]], dict[str, list[str]], int
         (row["model_type"], json.loads(row.get("config") or "{}"), row) for row in table
     ]
     cases += [(model_type, {}, None) for model_type in CONFIG_MAPPING if model_type not in known]
-    families = dense = 0
+    families: list[str] = []
+    dense = 0
     for model_type, changes, row in cases:
         built = build_default(model_type, changes, row["model_class"] if row and row.get("config") else "")
         if built is None:
@@ -78,12 +77,16 @@ def measure() -> tuple[dict[str, tuple[Score, Score]], dict[str, list[str]], int
         if row is not None and in_columns(structure, whole) != {column: row[column] for column in COLUMNS}:
             raise SystemExit(f"{model_type} is not read as its row in {TABLES} says; run the tests first")
         truth = names(whole if row is not None else Reading())
-        families, dense = (families + 1, dense) if whole.groups else (families, dense + 1)
+        label = model_type + (" (with changed keys)" if changes else "")
+        if whole.groups:
+            families.append(label)
+        else:
+            dense += 1
         for setup in SETUPS:
             found = names(_read(setup, structure, declared, raw))
             scores[setup] = (scores[setup][0].plus(found[0], truth[0]), scores[setup][1].plus(found[1], truth[1]))
             if found != truth:
-                off[setup].append(model_type + (" (with changed keys)" if changes else ""))
+                off[setup].append(label)
     return scores, off, families, dense
 
 
@@ -93,13 +96,13 @@ def _read(setup: str, structure: Structure, declared: Declared, raw: dict[str, A
 
 
 def text() -> str:
-    scores, off, families, dense = measure()
+    scores, off, all_families, dense = measure()
     lines = [
         "# Sources of routers and experts, one by one",
         "",
         f"Made by `python benchmarks/moe_sources.py --write` with {current()}.",
-        f"{families} MoE configurations and {dense} dense ones, each a default config of the installed transformers or one",
-        "with a few keys changed (`tests/data/moe/`). An expert counts by its name, slice by slice.",
+        f"{len(all_families)} MoE configurations and {dense} dense ones, each a default config of the installed",
+        "transformers or one with a few keys changed (`tests/data/moe/`). An expert counts by its name, slice by slice.",
         "",
         "| source | routers: precision | recall | experts: precision | recall | configurations with any difference |",
         "|---|---|---|---|---|---|",
@@ -108,14 +111,17 @@ def text() -> str:
         lines.append(f"| {setup} | {routers.shown()} | {experts.shown()} | {len(off[setup])} |")
     lines += [
         "",
-        "A source alone pairs only what it found itself: `declared` lacks banks that carry no declaration, `family` is a",
-        "handful of spellings and is meant to find nothing else, `name` is never used where a stronger one speaks.",
+        "A source alone pairs only what it found itself: `declared` lacks banks that carry no declaration (and points at",
+        "the block around the router in doge and ernie4_5_vl_moe), `family` is a handful of spellings and is meant to find",
+        "nothing else, `name` is never used where a stronger one speaks.",
         "",
         "## Where each is off",
         "",
     ]
     for setup, types in off.items():
-        lines.append(f"- **{setup}**: {', '.join(types) if types else 'nowhere'}")
+        right = [model_type for model_type in all_families if model_type not in types]
+        few = f"everywhere but in {', '.join(right)}" if len(types) > len(right) else ", ".join(types)
+        lines.append(f"- **{setup}**: {few if types else 'nowhere'}")
     return "\n".join(lines) + "\n"
 
 

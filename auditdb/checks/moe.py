@@ -32,12 +32,14 @@ def check_moe_groups(structure: Structure, reading: Reading) -> Check:
     experts: dict[str, list[Expert]] = {group.name: [] for group in reading.groups}
     for row in reading.experts:
         experts[row.moe_group].append(row)
-    routers = {router.moe_group: router.name for router in reading.routers}
+    routers: dict[str, list[str]] = {group.name: [] for group in reading.groups}
+    for router in reading.routers:
+        routers[router.moe_group].append(router.name)
     faults: list[Fault] = []
     for group in reading.groups:
         routed = [row for row in experts[group.name] if row.kind == "routed"]
         shared = [row.name for row in experts[group.name] if row.kind == "shared"]
-        faults += _router_faults(tree, group, routers.get(group.name), shared)
+        faults += _router_faults(tree, group, routers[group.name], shared)
         faults += _slice_faults(tree, group, routed) if group_is_fused(routed) else _module_faults(tree, group, routed)
     whole = f"{len(reading.groups)} groups, each with its router and its experts of one shape"
     return _verdict("moe_groups", faults, whole, [])
@@ -48,17 +50,19 @@ def group_is_fused(routed: list[Expert]) -> bool:
     return bool(routed) and routed[0].name.endswith("]")
 
 
-def _router_faults(tree: Tree, group: MoeGroup, router: str | None, shared: list[str]) -> list[Fault]:
-    if router is None:
+def _router_faults(tree: Tree, group: MoeGroup, routers: list[str], shared: list[str]) -> list[Fault]:
+    """A router, and a row of logits for each expert and zero expert (and, in inkling, for each shared slice)."""
+    if not routers:
         return [Fault(group.name, f"1 router for {group.n_experts} experts", "0 routers")]
     wanted = group.n_experts + group.n_zero
     slices = max((shape[0] for name in shared for shape in stacks(tree, tree.place[name])), default=0)
-    rows = logit_rows(tree, tree.place[router], (wanted, wanted + slices))
+    each = [logit_rows(tree, tree.place[name], (wanted, wanted + slices)) for name in routers]
+    rows = sum(count for count in each if count is not None)
     if not group.n_experts:
-        return [Fault(group.name, f"experts for the {rows} rows of {router}", "0 experts")]
-    if rows is None or rows in (wanted, wanted + slices) or is_product_key_router(router):
+        return [Fault(group.name, f"experts for the {rows} rows of {routers[0]}", "0 experts")]
+    if None in each or rows in (wanted, wanted + slices) or is_product_key_router(routers[0]):
         return []
-    return [Fault(group.name, f"{rows} experts, as {last(router)} has rows", f"{wanted} experts")]
+    return [Fault(group.name, f"{rows} experts, as {last(routers[0])} has rows", f"{wanted} experts")]
 
 
 def _slice_faults(tree: Tree, group: MoeGroup, routed: list[Expert]) -> list[Fault]:

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from auditdb import __version__
-from auditdb.cli import ask, check, diff, look, prune, run, store, sweep, verify
 
-app = typer.Typer(
-    name="auditdb",
-    help="What a Hugging Face model is made of, whether its parts fit together, and what changed between two looks.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 done, and there is something to see; 2 wrong usage; 3 could not do it.",
-)
+# Each file of this room that has commands, with their names, in the order of the help.
+COMMANDS = {
+    "run": ("run",),
+    "look": ("list", "show", "report", "top", "moe", "layers"),
+    "diff": ("diff",),
+    "check": ("check",),
+    "prune": ("prune",),
+    "ask": ("sql",),
+    "sweep": ("sweep",),
+    "verify": ("verify",),
+    "store": ("db",),
+}
+
+
+def make_app(first: str = "") -> typer.Typer:
+    """The whole tree; where the command line's `first` word names a command, only the file that has it.
+
+    Importing all of them and reading their signatures takes longer than most of them work.
+    """
+    app = typer.Typer(
+        name="auditdb",
+        help="What a Hugging Face model is made of, whether its parts fit together, and what changed between two looks.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: 0 done; 1 done, and there is something to see; 2 wrong usage; 3 could not do it.",
+    )
+    app.callback()(_root)
+    for name in [name for name, commands in COMMANDS.items() if first in commands] or COMMANDS:
+        import_module(f"auditdb.cli.{name}").register(app)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -26,21 +49,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
-
-
-run.register(app)
-look.register(app)
-diff.register(app)
-check.register(app)
-prune.register(app)
-ask.register(app)
-sweep.register(app)
-verify.register(app)
-store.register(app)

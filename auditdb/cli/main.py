@@ -20,11 +20,11 @@ def run_command(arguments: list[str]) -> int:
     import typer
     from typer._click.exceptions import ClickException  # Typer ships its own click
 
-    from auditdb.cli.app import app
+    from auditdb.cli.app import make_app
     from auditdb.errors import AuditError
 
     try:
-        code = app(arguments, prog_name="auditdb", standalone_mode=False)
+        code = make_app(*arguments[:1])(arguments, prog_name="auditdb", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except typer.Exit as stop:

@@ -39,7 +39,7 @@ def run(
     model_option: Annotated[Optional[str], typer.Option("--model", help="The same as the argument.")] = None,
     endpoint: Annotated[
         Optional[str],
-        typer.Option("--endpoint", envvar="VLLM_ENDPOINT", help="A running server; its model is audited."),
+        typer.Option("--endpoint", help="A running server; its model is audited. Without a MODEL: VLLM_ENDPOINT."),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="From the config alone: no weights are read.")] = False,
     no_hooks: Annotated[bool, typer.Option("--no-hooks", help="FULL: no forward pass.")] = False,
@@ -77,6 +77,9 @@ def run(
     if model_argument and model_option and model_argument != model_option:
         raise UsageError(f"the argument says {model_argument} and --model says {model_option}; give one of them")
     model = model_argument or model_option
+    if not model and not endpoint:
+        # Only then: somebody who names a model does not mean a server that happens to be in the environment.
+        endpoint = os.environ.get("VLLM_ENDPOINT")
     if not model and not endpoint:
         raise UsageError(
             "name a MODEL (a folder, or ORG/NAME of the hub), or give --endpoint URL; see auditdb run --help"

@@ -43,7 +43,7 @@ def active(structure: Structure, groups: tuple[MoeGroup, ...], experts: tuple[Ex
             is_bound = True
             notes.append(f"the experts of {group.name} differ in size: the active parameters are an upper bound")
             mine.sort(reverse=True)
-        left += sum(mine[: group.top_k])
+        left += sum(mine[: group.top_k * max(1, group.n_routers)])
     return Active(left, _without_embedding(structure, left), is_bound, tuple(dict.fromkeys(notes)))
 
 

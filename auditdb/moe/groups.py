@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from auditdb.moe.claims import Bank, Claims
 from auditdb.moe.config import ZERO_KEYS, Numbers
 from auditdb.moe.families import FIXED_TOP_K, zero_experts
-from auditdb.moe.shapes import NUMBERED, REACH, SHARED, logit_rows, stacks
+from auditdb.moe.shapes import NUMBERED, REACH, SHARED, logit_rows, namesake, stacks
 from auditdb.moe.tree import Tree, last
 
 _TOP_K_ATTRIBUTES = ("top_k", "moe_top_k", "moe_topk", "num_experts_per_tok", "num_experts_per_token")
@@ -83,7 +83,8 @@ def _router_of(tree: Tree, bank: Bank, claims: Claims, around: dict[int, list[in
     for at in _upward(tree, bank.start)[:REACH]:
         near = around.get(at)
         if near:
-            return next((router for router in near if logit_rows(tree, router, ()) == bank.n_experts), near[0])
+            fitting = [router for router in near if logit_rows(tree, router, ()) == bank.n_experts]
+            return namesake(tree, bank, fitting or near)
     return claims.pairs.get(bank.holder)
 
 

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 from auditdb.moe.config import is_number
 
+# No model has more, and a config of nonsense must not fill the memory.
+MAX_LAYERS = 10_000
+
 
 class Layers(NamedTuple):
     """`readings`: sets of MoE layers that the config may mean (two conventions of one key give two); empty = no rule.
@@ -175,7 +178,7 @@ def said_layers(values: Values) -> int:
     """The number of layers that a config states, by a count or the length of a list of layers; at least 1."""
     for key in ("num_hidden_layers", "num_layers", "n_layers", "n_layer"):
         if is_number(values.get(key)):
-            return max(1, int(values[key]))
+            return min(max(1, int(values[key])), MAX_LAYERS)
     return max([1, *(len(values[key]) for key, _ in _WHOLE if isinstance(values.get(key), (list, str)))])
 
 

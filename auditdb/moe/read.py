@@ -44,20 +44,22 @@ def read_moe(
     if numbers.model_types & UNROUTED:
         claims = Claims(tuple(b for b in claims.banks if b.source != "name"), claims.routers, claims.pairs)
     marks: dict[int, Mark] = {}
-    groups: list[MoeGroup] = []
+    groups: dict[str, MoeGroup] = {}
     routers: list[Router] = []
     experts: list[Expert] = []
     for group in gather(tree, claims, numbers):
         name = tree.modules[group.place].name
-        experts += expert_rows(tree, group)
+        beside = groups.get(name)
+        experts += expert_rows(tree, group, beside.n_experts if beside else 0)
         if group.router is not None:
             module = tree.modules[group.router]
             source = claims.routers[group.router]
             routers.append(Router(module.name, module.class_name, name, group.routed, group.top_k, source))
-        groups.append(_row(group, name, mark(tree, group, marks)))
-    counted = active(structure, tuple(groups), tuple(experts))
+        row = _row(group, name, mark(tree, group, marks))
+        groups[name] = row if beside is None else _together(beside, row)
+    counted = active(structure, tuple(groups.values()), tuple(experts))
     return Reading(
-        groups=tuple(groups),
+        groups=tuple(groups.values()),
         routers=tuple(routers),
         experts=tuple(experts),
         marks=tuple(marks[position] for position in sorted(marks)),
@@ -77,6 +79,19 @@ def _row(group: Group, name: str, n_params: int) -> MoeGroup:
         n_zero=group.zero,
         top_k=group.top_k,
         n_params=n_params,
+    )
+
+
+def _together(one: MoeGroup, other: MoeGroup) -> MoeGroup:
+    """Two populations whose nearest common module is the same one: a group of two routers."""
+    return MoeGroup(
+        name=one.name,
+        n_routers=one.n_routers + other.n_routers,
+        n_experts=one.n_experts + other.n_experts,
+        n_shared=one.n_shared + other.n_shared,
+        n_zero=one.n_zero + other.n_zero,
+        top_k=one.top_k if one.top_k == other.top_k else None,
+        n_params=one.n_params + other.n_params,
     )
 
 

@@ -9,12 +9,13 @@ from auditdb.moe.tree import Tree
 from auditdb.records import Expert, ExpertKind, Mark, Source_
 
 
-def expert_rows(tree: Tree, group: Group) -> list[Expert]:
-    """Routed experts, then zero experts, then shared ones."""
+def expert_rows(tree: Tree, group: Group, start: int) -> list[Expert]:
+    """Routed experts, numbered from `start`, then zero experts, then shared ones."""
     name = tree.modules[group.place].name
     rows: list[Expert] = []
     for bank in group.banks:
-        rows += _slices(tree, bank, name, len(rows)) if bank.fused else _modules(tree, bank, name, len(rows))
+        at = start + len(rows)
+        rows += _slices(tree, bank, name, at) if bank.fused else _modules(tree, bank, name, at)
     rows += _zero(tree, group, name)
     source = group.banks[0].source if group.banks else "name"
     rows += [_module(tree, at, name, None, "shared", source) for at in group.shared]

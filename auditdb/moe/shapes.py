@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import takewhile
 
 from auditdb.moe.claims import Bank
 from auditdb.moe.tree import Tree, last
@@ -109,12 +110,23 @@ def find_router(tree: Tree, bank: Bank, rows: Collection[int]) -> int | None:
             elif step == 0 and len(matrices) == 1 and not stacks(tree, child):
                 plain.append(child)
         if named or plain:
-            return (named or plain)[0]
+            return namesake(tree, bank, named or plain)
         # A layer is as far as a router can be: the next step up holds the routers of other layers.
         if last(tree.modules[at].name).isdigit() or not tree.modules[at].name:
             return None
         at = tree.parent(at)
     return None
+
+
+def namesake(tree: Tree, bank: Bank, routers: list[int]) -> int:
+    """Of several routers beside a bank the one that begins like it (`vision_gate`, `vision_experts`), or the first."""
+    word = last(tree.modules[bank.holder].name)
+
+    def alike(router: int) -> int:
+        pairs = zip(word, last(tree.modules[router].name), strict=False)
+        return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+    return max(routers, key=alike)
 
 
 def named_router(tree: Tree, bank: Bank) -> int | None:

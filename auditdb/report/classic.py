@@ -6,11 +6,13 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from auditdb.records import RunRows
 from auditdb.report.summary import counted_lines, identity_lines, integrity_lines, notes_of
 from auditdb.report.text import csv_cell, printable
+
+if TYPE_CHECKING:
+    from auditdb.records import RunRows
 
 Row = Mapping[str, Any]
 

@@ -6,12 +6,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditdb.errors import SelectorError, StoreError
-from auditdb.records import RunRows
 from auditdb.store.connect import open_for_reading, store_sentence
 from auditdb.store.questions import question
+
+if TYPE_CHECKING:
+    from auditdb.records import RunRows
 
 Row = dict[str, Any]
 
@@ -50,6 +52,8 @@ def shown(connection: sqlite3.Connection, run_id: int) -> Row:
 
 def run_rows(connection: sqlite3.Connection, run_id: int) -> RunRows:
     """Raises SelectorError if there is no such run."""
+    from auditdb.records import RunRows  # its many dataclasses cost more than most questions take
+
     return RunRows(
         run=shown(connection, run_id),
         integrity=ask(connection, "integrity", run=run_id),

@@ -50,8 +50,14 @@ def test_one_bank_of_another_size(declared: bool) -> None:
     shapes["model.layers.1.mlp.experts.gate_up_proj"] = (3, 12, 8)
     shapes["model.layers.1.mlp.experts.down_proj"] = (3, 8, 6)
     groups, config = judge(shapes, declared=declared)
-    assert (groups.status, groups.reason) == ("FAIL", "model.layers.1.mlp: expected 4 experts, as gate has rows, seen 3 experts")
-    assert (config.status, config.reason) == ("FAIL", "model.layers.1.mlp: expected num_local_experts = 4, seen 3 experts")
+    assert (groups.status, groups.reason) == (
+        "FAIL",
+        "model.layers.1.mlp: expected 4 experts, as gate has rows, seen 3 experts",
+    )
+    assert (config.status, config.reason) == (
+        "FAIL",
+        "model.layers.1.mlp: expected num_local_experts = 4, seen 3 experts",
+    )
 
 
 def test_tensors_of_a_bank_that_disagree() -> None:
@@ -65,7 +71,9 @@ def test_tensors_of_a_bank_that_disagree() -> None:
     )
 
 
-@pytest.mark.parametrize(("shapes", "block"), [(module_moe(), "block_sparse_moe"), (fused_moe(), "mlp")], ids=["modules", "fused"])
+@pytest.mark.parametrize(
+    ("shapes", "block"), [(module_moe(), "block_sparse_moe"), (fused_moe(), "mlp")], ids=["modules", "fused"]
+)
 def test_a_router_that_is_missing(shapes: Shapes, block: str) -> None:
     del shapes[f"model.layers.1.{block}.gate.weight"]
     groups, config = judge(shapes)
@@ -133,7 +141,11 @@ def dense(layers: int = 2) -> Shapes:
     [
         ({}, "SKIP", "config.json says nothing of a number of experts"),
         ({"num_experts": 8}, "FAIL", "config.json: expected num_experts = 8, seen no experts in the tree"),
-        ({"text_config": {"num_experts": 8}}, "FAIL", "text_config: expected num_experts = 8, seen no experts in the tree"),
+        (
+            {"text_config": {"num_experts": 8}},
+            "FAIL",
+            "text_config: expected num_experts = 8, seen no experts in the tree",
+        ),
         ({"num_experts": 8, "is_moe": False}, "PASS", ""),
         ({"num_experts": 8, "enable_moe_block": False}, "PASS", ""),
         ({"num_experts": 0}, "PASS", ""),

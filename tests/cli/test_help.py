@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from auditdb.cli.app import app
+from auditdb.cli import app
 from tests.cli.command import ROOT
 
 
@@ -20,7 +20,7 @@ def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*path, name), command
 
 
-COMMANDS = dict(commands(typer.main.get_command(app)))
+COMMANDS = dict(commands(typer.main.get_command(app.make_app())))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
@@ -35,3 +35,11 @@ def test_help_and_example(path: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_the_readme_names_it(path: tuple[str, ...]) -> None:
     assert f"auditdb {' '.join(path)}" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_file_alone_has_the_commands_that_it_is_asked_for() -> None:
+    for names in app.COMMANDS.values():
+        for name in names:
+            group: Any = typer.main.get_command(app.make_app(name))
+            assert tuple(group.commands) == names
+    assert {path[0] for path in COMMANDS} == {name for names in app.COMMANDS.values() for name in names}

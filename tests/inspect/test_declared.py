@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -117,7 +117,10 @@ def test_attributes_and_decorated_banks() -> None:
 
 def test_expert_parallel_plan() -> None:
     class Planned(ToyConfig):
-        base_model_ep_plan = {"layers.*.experts.up": "grouped_gemm", "layers.*.experts": "ep_dispatch_experts"}
+        base_model_ep_plan: ClassVar[dict[str, str]] = {
+            "layers.*.experts.up": "grouped_gemm",
+            "layers.*.experts": "ep_dispatch_experts",
+        }
 
     assert read_declared(toy(config=Planned())).banks == {"layers.0.experts", "layers.1.experts"}
 
@@ -138,7 +141,14 @@ def test_mixtral_of_the_installed_transformers() -> None:
     """transformers 5 declares routers and banks; 4 says only what its blocks carry."""
     import transformers
 
-    config = MixtralConfig(hidden_size=16, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=1, vocab_size=32)
+    config = MixtralConfig(
+        hidden_size=16,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        vocab_size=32,
+    )
     with torch.device("meta"):
         said = read_declared(MixtralForCausalLM(config))
     if int(transformers.__version__.partition(".")[0]) >= 5:

@@ -45,7 +45,9 @@ def in_columns(structure: Structure, reading: Reading) -> dict[str, str]:
     return dict(zip(COLUMNS, map(str, values), strict=True))
 
 
-def build_default(model_type: str, changes: dict[str, Any] | None = None, class_name: str = "") -> tuple[Any, dict[str, Any]] | None:
+def build_default(
+    model_type: str, changes: dict[str, Any] | None = None, class_name: str = ""
+) -> tuple[Any, dict[str, Any]] | None:
     """A model from its default config with a few keys changed, and that config as JSON; None if no class builds it.
 
     Default configs are not real ones: some classes raise on a None, some need a library that is not installed.
@@ -66,7 +68,7 @@ def build_default(model_type: str, changes: dict[str, Any] | None = None, class_
     for name in () if class_name else AUTO_MAPPINGS:
         mapping = getattr(modeling_auto, name, {})
         try:
-            entry = mapping[type(config)] if type(config) in mapping else ()
+            entry = mapping.get(type(config), ())
         except ValueError:  # the library names a class that it does not have (voxtral_realtime_text)
             continue
         classes += entry if isinstance(entry, tuple) else (entry,)

@@ -21,7 +21,10 @@ def read(shapes: Shapes, raw: dict[str, object] = MIXTRAL) -> tuple[int, Reading
 
 def test_all_but_the_experts_that_are_not_chosen() -> None:
     total, reading = read(fused_moe())
-    assert (reading.n_active, reading.n_active_no_embedding) == (total - 2 * 2 * EXPERT, total - 2 * 2 * EXPERT - EMBEDDING)
+    assert (reading.n_active, reading.n_active_no_embedding) == (
+        total - 2 * 2 * EXPERT,
+        total - 2 * 2 * EXPERT - EMBEDDING,
+    )
     assert (reading.active_is_bound, reading.notes) == (False, ())
 
 
@@ -30,7 +33,12 @@ def test_shared_experts_and_their_gate_are_active() -> None:
     total, reading = read(fused_moe() | shared)
     assert reading.n_active == total - 2 * 2 * EXPERT
     row = reading.experts[4]
-    assert (row.name, row.kind, row.expert, row.n_params) == ("model.layers.0.mlp.shared_expert", "shared", None, EXPERT)
+    assert (row.name, row.kind, row.expert, row.n_params) == (
+        "model.layers.0.mlp.shared_expert",
+        "shared",
+        None,
+        EXPERT,
+    )
     assert [group.n_shared for group in reading.groups] == [1, 0]
     assert reading.groups[0].n_params - reading.groups[1].n_params == EXPERT + 8
 
@@ -61,15 +69,39 @@ def test_experts_of_two_sizes_make_it_a_bound() -> None:
 
 
 def test_biases_are_cut_like_the_matrices() -> None:
-    shapes = fused_moe(layers=1) | {"model.layers.0.mlp.experts.gate_up_proj_bias": (4, 12), "model.layers.0.mlp.experts.norm": (8,)}
+    shapes = fused_moe(layers=1) | {
+        "model.layers.0.mlp.experts.gate_up_proj_bias": (4, 12),
+        "model.layers.0.mlp.experts.norm": (8,),
+    }
     total, reading = read(shapes)
     assert {row.n_params for row in reading.experts} == {EXPERT + 12}
     assert reading.n_active == total - 2 * (EXPERT + 12)
 
 
+def test_two_populations_of_one_module() -> None:
+    """Each router chooses its top-k; the group has both."""
+    shapes: Shapes = {"model.embed_tokens.weight": (32, 8)}
+    for word in ("text", "vision"):
+        shapes |= linear(f"model.layers.0.mlp.{word}_gate", 4, 8)
+        shapes |= {
+            f"model.layers.0.mlp.{word}_experts.gate_up_proj": (4, 12, 8),
+            f"model.layers.0.mlp.{word}_experts.down_proj": (4, 8, 6),
+        }
+    total, reading = read(shapes)
+    assert [tuple(group) for group in reading.groups] == [("model.layers.0.mlp", 2, 8, 0, 0, 2, total - EMBEDDING)]
+    assert [(row.name, row.expert) for row in reading.experts][3:5] == [
+        ("model.layers.0.mlp.text_experts[3]", 3),
+        ("model.layers.0.mlp.vision_experts[0]", 4),
+    ]
+    assert [row.name for row in reading.routers] == ["model.layers.0.mlp.text_gate", "model.layers.0.mlp.vision_gate"]
+    assert reading.n_active == total - 4 * EXPERT
+
+
 def test_tied_experts_count_once() -> None:
     structure = tree(fused_moe())
-    first = {t.name: t.name.replace("layers.1", "layers.0") for t in structure.tensors if "layers.1.mlp.experts" in t.name}
+    first = {
+        t.name: t.name.replace("layers.1", "layers.0") for t in structure.tensors if "layers.1.mlp.experts" in t.name
+    }
     tensors = tuple(t._replace(tied_to=first.get(t.name, "")) for t in structure.tensors)
     modules = tuple(m._replace(n_params=0) if m.name == "model.layers.1.mlp.experts" else m for m in structure.modules)
     tied = replace(structure, modules=modules, tensors=tensors)

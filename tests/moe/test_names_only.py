@@ -133,7 +133,10 @@ def test_whole_reading_of_module_experts() -> None:
         (f"{group}.experts.0", "", f"{group}.experts", group, 0, "routed", 144, "structural"),
         (f"{group}.experts.1", "", f"{group}.experts", group, 1, "routed", 144, "structural"),
     ]
-    marked = {structure.modules[mark.position].name: (mark.is_router, mark.is_expert, mark.moe_group) for mark in reading.marks}
+    marked = {
+        structure.modules[mark.position].name: (mark.is_router, mark.is_expert, mark.moe_group)
+        for mark in reading.marks
+    }
     assert marked == {
         f"{group}.gate": (True, False, group),
         **{f"{group}.experts.{e}": (False, True, group) for e in range(2)},

@@ -10,7 +10,9 @@ from auditdb.records import Declared
 from tests.moe.trees import MIXTRAL, Shapes, attention, fused_moe, glu, linear, tree
 
 
-def kinds(shapes: Shapes, raw: dict[str, object], classes: dict[str, str] | None = None) -> dict[str, tuple[str, str, int | None]]:
+def kinds(
+    shapes: Shapes, raw: dict[str, object], classes: dict[str, str] | None = None
+) -> dict[str, tuple[str, str, int | None]]:
     structure = tree(shapes, classes)
     parts = classify(structure, read_moe(structure, Declared(), raw))
     assert [part.position for part in parts] == [module.position for module in structure.modules]

@@ -53,9 +53,39 @@ FAMILIES = {
     # family: first group, groups, (router, expert 1, class of evidence), routed, zero, top-k, parameters of an expert
     "dbrx": ("transformer.blocks.0.ffn", 2, "router", "experts.mlp[1]", "family", 4, 0, 2, 3 * 8 * 16),
     "doge": ("model.layers.0.mlp", 2, "router_gate", "[1]", "family", 64, 0, 4, 2 * 16),
-    "gptsan-japanese": ("model.blocks.0.feed_forward.mlp", 2, "router", "experts.expert_1", "structural", 4, 0, 1, 2 * 16 * 24),
-    "nllb-moe": ("model.encoder.layers.3.ffn", 2, "router", "experts.expert_1", "structural", 4, 0, 2, 2 * 16 * 24 + 24 + 16),
-    "switch_transformers": ("encoder.block.1.layer.1.mlp", 4, "router", "experts.expert_1", "structural", 4, 0, 1, 2 * 16 * 24),
+    "gptsan-japanese": (
+        "model.blocks.0.feed_forward.mlp",
+        2,
+        "router",
+        "experts.expert_1",
+        "structural",
+        4,
+        0,
+        1,
+        2 * 16 * 24,
+    ),
+    "nllb-moe": (
+        "model.encoder.layers.3.ffn",
+        2,
+        "router",
+        "experts.expert_1",
+        "structural",
+        4,
+        0,
+        2,
+        2 * 16 * 24 + 24 + 16,
+    ),
+    "switch_transformers": (
+        "encoder.block.1.layer.1.mlp",
+        4,
+        "router",
+        "experts.expert_1",
+        "structural",
+        4,
+        0,
+        1,
+        2 * 16 * 24,
+    ),
     "zaya": ("model.layers.0.mlp", 2, "gate", "experts[1]", "structural", 4, 1, None, 3 * 2048 * 2048),
 }
 
@@ -70,7 +100,10 @@ def test_families_from_their_fixtures(family: str) -> None:
     group = reading.groups[0]
     rows = [row for row in reading.experts if row.moe_group == group.name]
     assert (group.name, len(reading.groups), reading.routers[0].name) == (name, groups, f"{name}.{router}")
-    assert (rows[1].name, rows[1].n_params) == (f"{name}{expert}" if expert.startswith("[") else f"{name}.{expert}", size)
+    assert (rows[1].name, rows[1].n_params) == (
+        f"{name}{expert}" if expert.startswith("[") else f"{name}.{expert}",
+        size,
+    )
     assert {row.source for row in (*reading.routers, *reading.experts)} == {source}
     assert (group.n_experts, group.n_zero, group.top_k, reading.active_is_bound) == (routed, zero, top_k, zero > 0)
     assert sum(row.kind == "zero" for row in rows) == zero
@@ -108,10 +141,19 @@ NO_EXPERTS: dict[str, tuple[Shapes, dict[str, Any]]] = {
         dense({"mask_tokens.weight": (4, 8)} | {f"hypernets.{i}.weight": (8, 8) for i in range(4)}),
         {"num_multimask_outputs": 4},
     ),
-    "four layers and four experts in a config without them": (dense(linear("gate", 4, 8)), {"num_experts": 4, "is_moe": False}),
-    "square projections": (dense({f"heads.{i}.weight": (8, 8) for i in range(8)} | linear("gate", 8, 8)), {"hidden_size": 8}),
+    "four layers and four experts in a config without them": (
+        dense(linear("gate", 4, 8)),
+        {"num_experts": 4, "is_moe": False},
+    ),
+    "square projections": (
+        dense({f"heads.{i}.weight": (8, 8) for i in range(8)} | linear("gate", 8, 8)),
+        {"hidden_size": 8},
+    ),
     "pooling called experts": (dense({"experts_pooler.weight": (4, 8)}), {"num_experts": 4}),
-    "a convolution of as many channels as experts": (dense({"conv.weight": (4, 2, 2)} | linear("proj", 5, 8)), {"num_experts": 4}),
+    "a convolution of as many channels as experts": (
+        dense({"conv.weight": (4, 2, 2)} | linear("proj", 5, 8)),
+        {"num_experts": 4},
+    ),
     "one expert": (dense(glu("mlp.experts.0", 8, 6) | linear("mlp.gate", 1, 8)), {"num_experts": 1}),
 }
 

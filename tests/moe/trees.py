@@ -22,7 +22,16 @@ def tree(shapes: Mapping[str, Iterable[int]], classes: Mapping[str, str] | None 
         holder = name.rpartition(".")[0]
         own[holder] = own.get(holder, 0) + prod(shape)
     made = tuple(
-        Module(at, name, (classes or {}).get(name, ""), name.rpartition(".")[0], name.count("."), n := own.get(name, 0), n, 0)
+        Module(
+            at,
+            name,
+            (classes or {}).get(name, ""),
+            name.rpartition(".")[0],
+            name.count("."),
+            n := own.get(name, 0),
+            n,
+            0,
+        )
         for name, at in modules.items()
     )
     tensors = tuple(
@@ -39,10 +48,16 @@ def linear(name: str, rows: int, columns: int) -> Shapes:
 def glu(name: str, hidden: int, inner: int, words: str = "gate_proj up_proj down_proj") -> Shapes:
     """Up twice and down once."""
     gate, up, down = words.split()
-    return linear(f"{name}.{gate}", inner, hidden) | linear(f"{name}.{up}", inner, hidden) | linear(f"{name}.{down}", hidden, inner)
+    return (
+        linear(f"{name}.{gate}", inner, hidden)
+        | linear(f"{name}.{up}", inner, hidden)
+        | linear(f"{name}.{down}", hidden, inner)
+    )
 
 
-def attention(name: str, hidden: int, heads: int = 0, kv: int = 0, words: str = "q_proj k_proj v_proj o_proj") -> Shapes:
+def attention(
+    name: str, hidden: int, heads: int = 0, kv: int = 0, words: str = "q_proj k_proj v_proj o_proj"
+) -> Shapes:
     """Projections of `heads` and `kv` columns (the hidden size, unless given)."""
     q, k, v, o = words.split()
     heads, kv = heads or hidden, kv or heads or hidden
