@@ -29,7 +29,7 @@ def commands() -> str:
             if parameter.param_type_name == "argument"
         )
         sentence = re.split(r"(?<=\.)\s", " ".join(command.help.split()))[0]
-        called = ' '.join(['auditdb', *path, arguments]).strip().replace('|', '\\|')
+        called = " ".join(["auditdb", *path, arguments]).strip().replace("|", "\\|")
         lines.append(f"| `{called}` | {sentence} |")
     return "\n".join(lines)
 
@@ -48,7 +48,9 @@ def schema() -> str:
         path = Path(folder) / "audit.db"
         ensure(path)
         connection = sqlite3.connect(path)
-        views = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY rowid")]
+        views = [
+            row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY rowid")
+        ]
         columns = {
             name: [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
             for name in [*views, *Table.metadata.tables]

@@ -6,11 +6,13 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# A number that is a whole part of a dotted name (`layers.31`), or the number of `expert_31`. Not the 1 of `w1`.
-_NUMBER = re.compile(r"(?:(?<=\.)|(?<=\.expert_)|^)\d+(?=\.|$)")
+# A number that is a whole part of a dotted name (`layers.31`), or the number of `expert_31`. Not the 1 of `w1`, and only
+# in its plainest spelling: of `layers.03` or a number of thousands of digits no name could be made again.
+_NUMBER = re.compile(r"(?:(?<=\.)|(?<=\.expert_)|^)(?:0|[1-9][0-9]{0,17})(?=\.|$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 LONGEST_SHOWN = 160  # characters
+_MOST_NUMBERS = 8  # in one name; a name of more is a pattern by itself. Real ones have two
 
 
 class Folded(NamedTuple):
@@ -39,11 +41,11 @@ def fold(names: Iterable[str]) -> tuple[Folded, ...]:
     groups: dict[str, dict[tuple[int, ...], str]] = {}
     plain: dict[str, int] = {}
     for name in names:
-        found = numbers(name)
-        if found:
+        found = () if "{" in name else numbers(name)
+        if 0 < len(found) <= _MOST_NUMBERS:
             groups.setdefault(template(name), {})[found] = name
         else:
-            groups[name] = {}
+            groups.setdefault(name, {})
             plain[name] = 1
     folded: list[Folded] = []
     for key, rows in groups.items():

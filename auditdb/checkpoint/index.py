@@ -80,6 +80,11 @@ def _metadata(raw: Any, faults: list[Fault], file: str) -> tuple[int | None, dic
     if not isinstance(raw, dict):
         faults.append(Fault("index", file, "its metadata is no object"))
         return None, {}
+    try:
+        json.dumps(raw, ensure_ascii=False).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError):
+        faults.append(Fault("index", file, "its metadata holds text that is no Unicode, or is nested too deeply"))
+        return None, {}
     stated = raw.get("total_size")
     if type(stated) is int and 0 <= stated < 2**63:
         return stated, raw

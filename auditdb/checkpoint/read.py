@@ -22,7 +22,6 @@ PICKLE_INDEX = "pytorch_model.bin.index.json"
 _SHARD = re.compile(r"model-\d{5,}-of-\d{5,}\.safetensors")
 _PICKLED_SHARD = re.compile(r"pytorch_model-\d{5,}-of-\d{5,}\.bin")
 
-FIRST_BYTES = 65_536  # the length and most headers in one round trip
 PARALLEL_READS = 8  # a hub answers a range in 0.1 s, whatever its size
 MAX_SHARDS = 10_000
 
@@ -128,13 +127,11 @@ def _read_header(source: ByteSource, file: FileLike) -> _Read:
         return _Read(CheckpointFile(file.name, "safetensors", file.size, file.sha256), Header((), {}, (problem,)))
 
     try:
-        first = source.read(file.name, 0, FIRST_BYTES)
-        length = header_length(first, file.size)
+        # Two reads, since one that guessed the header's length would ask a hub for weights.
+        length = header_length(source.read(file.name, 0, LENGTH_BYTES), file.size)
         if isinstance(length, str):
             return failed(length)
-        text = first[LENGTH_BYTES : LENGTH_BYTES + length]
-        if len(text) < length:
-            text += source.read(file.name, LENGTH_BYTES + len(text), LENGTH_BYTES + length)
+        text = source.read(file.name, LENGTH_BYTES, LENGTH_BYTES + length) if length else b""
     except OSError as error:
         return failed(f"it can't be read: {_why(error)}")
     if len(text) < length:
