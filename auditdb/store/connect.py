@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from auditdb.errors import ForeignStore, StoreAhead, StoreBehind, StoreError
@@ -145,3 +147,22 @@ def store_sentence(path: Path, error: sqlite3.Error) -> str:
     if "disk I/O" in text:
         return f"the disk under {path} gave an error ({text}); nothing was recorded"
     return f"SQLite could not use {path}: {text}"
+
+
+@contextmanager
+def if_current(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """An open read-only store with plain rows; None where there is no store yet, or one that is to be upgraded first.
+
+    What SQLite says against it becomes a StoreError.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        yield None
+        return
+    connection = open_for_reading(path, behind_is_fine=True)
+    connection.row_factory = None
+    try:
+        yield connection if revision(connection) == head_revision() else None
+    except sqlite3.Error as error:
+        raise StoreError(store_sentence(path, error)) from error
+    finally:
+        connection.close()

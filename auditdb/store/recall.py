@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditdb.digests import structure_digest
-from auditdb.errors import StoreError
 from auditdb.records import (
     Check,
     Checkpoint,
@@ -22,8 +21,7 @@ from auditdb.records import (
     Structure,
     Tensor,
 )
-from auditdb.store.connect import head_revision, open_for_reading, store_sentence
-from auditdb.store.connect import revision as revision_of
+from auditdb.store.connect import if_current
 from auditdb.store.questions import question
 
 
@@ -45,12 +43,8 @@ def recall(path: Path, config_digest: str, toolchain: str) -> Recalled | None:
 
     The structure's digest is derived again from its rows; one that does not hold is not reused (`verify` says which).
     """
-    if not path.exists() or path.stat().st_size == 0:
-        return None
-    connection = open_for_reading(path, behind_is_fine=True)
-    connection.row_factory = None
-    try:
-        if revision_of(connection) != head_revision():
+    with if_current(path) as connection:
+        if connection is None:
             return None
         found = connection.execute(question("recall"), {"config": config_digest, "toolchain": toolchain}).fetchone()
         if found is None:
@@ -68,20 +62,12 @@ def recall(path: Path, config_digest: str, toolchain: str) -> Recalled | None:
             checks=tuple(Check(*row) for row in connection.execute(question("integrity"), {"run": run_id})),
             expected=_expected(connection, expectation_id),
         )
-    except sqlite3.Error as error:
-        raise StoreError(store_sentence(path, error)) from error
-    finally:
-        connection.close()
 
 
 def recorded_checkpoint(path: Path, model: str, revision: str) -> Checkpoint | None:
     """The headers that the store has of a model's commit, whole; None where it has none."""
-    if not path.exists() or path.stat().st_size == 0:
-        return None
-    connection = open_for_reading(path, behind_is_fine=True)
-    connection.row_factory = None
-    try:
-        if revision_of(connection) != head_revision():
+    with if_current(path) as connection:
+        if connection is None:
             return None
         row = connection.execute(question("recall_checkpoint"), {"model": model, "revision": revision}).fetchone()
         if row is None:
@@ -91,18 +77,14 @@ def recorded_checkpoint(path: Path, model: str, revision: str) -> Checkpoint | N
             connection.execute(question(f"verify_{part}"), {"id": checkpoint_id}).fetchall()
             for part in ("files", "stored", "strays", "faults")
         )
-        shards = {name: indexed_in for name, _, _, _, _, _, indexed_in in tensors if indexed_in} | dict(strays)
-        return Checkpoint(
-            files=tuple(CheckpointFile(*file) for file in files),
-            tensors=tuple(StoredTensor(t[0], t[1], tuple(json.loads(t[2])), t[3], t[4], t[5]) for t in tensors),
-            index=Index(index_file, shards, total_size, json.loads(metadata)) if index_file else None,
-            faults=tuple(Fault(*fault[1:]) for fault in faults),
-            notes=tuple(json.loads(notes)),
-        )
-    except sqlite3.Error as error:
-        raise StoreError(store_sentence(path, error)) from error
-    finally:
-        connection.close()
+    shards = {name: indexed_in for name, _, _, _, _, _, indexed_in in tensors if indexed_in} | dict(strays)
+    return Checkpoint(
+        files=tuple(CheckpointFile(*file) for file in files),
+        tensors=tuple(StoredTensor(t[0], t[1], tuple(json.loads(t[2])), t[3], t[4], t[5]) for t in tensors),
+        index=Index(index_file, shards, total_size, json.loads(metadata)) if index_file else None,
+        faults=tuple(Fault(*fault[1:]) for fault in faults),
+        notes=tuple(json.loads(notes)),
+    )
 
 
 def _structure(

@@ -362,7 +362,7 @@ class Run(Table):
 
 
 class FailureRow(Table):
-    """A model that a sweep could not audit, and why; `config` is the digest of its config.json, '' where none was had."""
+    """A model that a sweep could not audit, and why; `config` is the digest of its config.json, '' if none was had."""
 
     __tablename__ = "failures"
     toolchain_id: Mapped[int] = _part_of("toolchains.id")
