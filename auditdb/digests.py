@@ -1,7 +1,8 @@
 """Content digests over canonical rows, each with a tag for its scheme. Pure; what `verify` re-derives is defined here.
 
-A digest is `TAG:` and the sha256 over one JSON document a row, each ended by a newline: JSON makes the row injective,
-the newline (which JSON escapes) makes the sequence so. Change a rule, and the tag changes with it.
+A digest is `TAG:` and the sha256 over one JSON document, an array of the rows as arrays, which is injective. One
+document, because a JSON encoder that is called for each of 60,000 rows takes five times as long.
+Change a rule, and the tag changes with it.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=
 
 def digest(tag: str, rows: Iterable[Sequence[Any]]) -> str:
     """`TAG:<64 hex>` over rows of strings, integers, None and lists of these."""
-    text = "".join([_ENCODE(row) + "\n" for row in rows])
-    return f"{tag}:{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
+    return text_digest(tag, _ENCODE(list(rows)))
 
 
 def text_digest(tag: str, text: str) -> str:

@@ -3,9 +3,10 @@
     python benchmarks/moe_sources.py            prints the table
     python benchmarks/moe_sources.py --write    writes benchmarks/moe_sources.md
 
-The yardstick are the tables in tests/data/moe/, read by hand: a family is used only if the reading by all sources
-together agrees with its row in every column. What a source finds is then compared with that reading name by name,
-over these families and over all dense model types, where anything found is wrong.
+The yardstick are the tables in tests/data/moe/ (tests/moe/test_defaults.py says how each was made): a family is used
+only if the reading by all sources together agrees with its row in every column. What a source finds is then
+compared with that reading name by name, over these families and over all dense model types, where
+anything found is wrong.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def text() -> str:
         "",
         f"Made by `python benchmarks/moe_sources.py --write` with {current()}.",
         f"{len(all_families)} MoE configurations and {dense} dense ones, each a default config of the installed",
-        "transformers or one with a few keys changed (`tests/data/moe/`). An expert counts by its name, slice by slice.",
+        "transformers or one with a few keys changed (`tests/data/moe/`). An expert counts by its name.",
         "",
         "| source | routers: precision | recall | experts: precision | recall | configurations with any difference |",
         "|---|---|---|---|---|---|",
@@ -111,9 +112,9 @@ def text() -> str:
         lines.append(f"| {setup} | {routers.shown()} | {experts.shown()} | {len(off[setup])} |")
     lines += [
         "",
-        "A source alone pairs only what it found itself: `declared` lacks banks that carry no declaration (and points at",
-        "the block around the router in doge and ernie4_5_vl_moe), `family` is a handful of spellings and is meant to find",
-        "nothing else, `name` is never used where a stronger one speaks.",
+        "A source alone pairs only what it found itself: `declared` lacks banks that carry no declaration (and points",
+        "at the block around the router in doge and ernie4_5_vl_moe), `family` is a handful of spellings and is",
+        "meant to find nothing else, `name` is never used where a stronger one speaks.",
         "",
         "## Where each is off",
         "",

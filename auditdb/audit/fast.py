@@ -23,7 +23,7 @@ class _NeedsModel(Exception):
 
 def look_fast(request: Request, found: Gathered, tell: Tell, recall: Recall) -> Audited:
     """Look at what was gathered. Raises BuildError where no class fits and no headers are there."""
-    if not request.trust_remote_code and not request.hooks:
+    if not request.trust_remote_code and not request.hooks and _only_releases():
         earlier = recall(config_digest(found.source.config_text), str(found.toolchain))
         if earlier is not None:
             try:
@@ -78,7 +78,7 @@ def _built(request: Request, found: Gathered, tell: Tell) -> Audited:
         structure = read_tree(built.model)
         tell("reading routers and experts")
         reading = read_moe(structure, read_declared(built.model), raw)
-        expected, no_names = _expected(built.model)
+        expected, no_names = expected_or_reason(built.model)
 
         def load(stored: Sequence[StoredTensor]) -> LoaderVerdict:
             tell("asking the library's loader")
@@ -112,7 +112,7 @@ def _built(request: Request, found: Gathered, tell: Tell) -> Audited:
     return Audited(look, reusable=not request.trust_remote_code and _says_all(structure))
 
 
-def _expected(model: Any) -> tuple[tuple[ExpectedTensor, ...], str]:
+def expected_or_reason(model: Any) -> tuple[tuple[ExpectedTensor, ...], str]:
     """What the class would write, or nothing and the reason why the library can't say."""
     from auditdb.inspect.expected import expected_tensors
 
@@ -124,7 +124,11 @@ def _expected(model: Any) -> tuple[tuple[ExpectedTensor, ...], str]:
 
 def _says_all(structure: Structure) -> bool:
     """Whether versions say all about what was built: releases only, and modules of torch and transformers only."""
-    return not structure.foreign and all(map(is_release, ("torch", "transformers", "auditdb")))
+    return not structure.foreign and _only_releases()
+
+
+def _only_releases() -> bool:
+    return all(map(is_release, ("torch", "transformers", "auditdb")))
 
 
 def _from_headers(found: Gathered, why: str, tell: Tell) -> Audited:

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# A number that is a whole part of a dotted name (`layers.31`), or the number of `expert_31`. Not the 1 of `w1`, and only
-# in its plainest spelling: of `layers.03` or a number of thousands of digits no name could be made again.
+# A number that is a whole part of a dotted name (`layers.31`), or the number of `expert_31`. Not the 1 of `w1`, and
+# only in its plainest spelling: of `layers.03` or a number of thousands of digits no name could be made again.
 _NUMBER = re.compile(r"(?:(?<=\.)|(?<=\.expert_)|^)(?:0|[1-9][0-9]{0,17})(?=\.|$)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -16,7 +16,7 @@ LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit
 MAX_TENSORS = 1_000_000  # in one file; the largest real checkpoint has 200,000 in all its shards
 _MOST = 2**63  # sizes and positions stay under it: no file is larger, and a database holds no larger integer
-_MOST_IN_FILE = 2**48  # elements, and bytes, of one file's tensors together: those of 10,000 files stay under _MOST then
+_MOST_IN_FILE = 2**48  # elements, and bytes, of one file's tensors together: 10,000 files stay under _MOST then
 _MOST_PROBLEMS = 1_000  # told of one file; the rest is counted
 
 # Bits per element of every dtype of safetensors 0.8.0. Bits, because F4 and F6 are smaller than a byte.
@@ -90,7 +90,7 @@ def parse_header(text: bytes, file: str, file_size: int | None) -> Header:
             tensors.append(_tensor(name, entry, file))
         except _Malformed as error:
             problems.append(f"{shown(name)}: {error}")
-    if sum(n_elements(t.shape) for t in tensors) >= _MOST_IN_FILE or sum(t.end - t.begin for t in tensors) >= _MOST_IN_FILE:
+    if max(sum(n_elements(t.shape) for t in tensors), sum(t.end - t.begin for t in tensors)) >= _MOST_IN_FILE:
         return Header((), metadata, (*problems[:_MOST_PROBLEMS], "its tensors add up to more than any file holds"))
     data_size = None if file_size is None else file_size - LENGTH_BYTES - len(text)
     if not problems:  # with an entry left out, each neighbour would look like a gap

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -59,6 +60,7 @@ def parse_index(text: bytes, file: str) -> tuple[Index | None, tuple[Fault, ...]
     return Index(file, kept, total_size, metadata), tuple(faults)
 
 
+@lru_cache(maxsize=1_000)  # an index names each of its shards some hundred times
 def is_inside(path: str) -> bool:
     """Whether a path in an index stays in its folder: relative, POSIX, in its plainest spelling, no `..`."""
     return (

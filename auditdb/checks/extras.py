@@ -16,7 +16,7 @@ BUFFERS = "buffers of the tree, which the class no longer saves"
 TIED = "stored copies of tied tensors (copy not compared)"
 IGNORED = "left out by the class itself"
 
-_LAYER = re.compile(r"^(.*\blayers\.(\d+))\.")
+_LAYER = re.compile(r"^(.*\blayers\.([0-9]{1,9}))\.")
 _MTP_NAME = re.compile(r"(?:^|\.)mtp(?:_\w+)?\.")
 
 

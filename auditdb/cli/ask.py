@@ -8,6 +8,7 @@ import typer
 
 from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, DbOption, Format, FormatOption
+from auditdb.errors import UsageError
 
 EXAMPLES = """Examples:
 
@@ -29,9 +30,16 @@ def sql(
 ) -> None:
     """Ask the store in SQL. The views run_summary, run_modules, run_parameters, run_routers, run_experts,
     run_moe_groups, run_integrity and run_hooks are made for this; nothing can be written."""
-    import sys
-
     from auditdb.store.adhoc import ask_freely
 
-    columns, found = ask_freely(db, sys.stdin.read() if query == "-" else query, timeout)
+    columns, found = ask_freely(db, _stdin() if query == "-" else query, timeout)
     output.rows(found, columns, form.value, whole=True)
+
+
+def _stdin() -> str:
+    import sys
+
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"standard input is no UTF-8 text (byte {error.start}); give one SQL statement") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +11,7 @@ import typer
 
 from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, AllOption, DbOption, Format, FormatOption, RunArgument
-from auditdb.report.rows import render
+from auditdb.report.rows import render, strict
 from auditdb.report.text import markdown_cell, printable
 from auditdb.store.expectations import Outcome, ask_expectations, read_expectations
 from auditdb.store.read import reading
@@ -88,11 +88,11 @@ def _json(run_id: int, outcomes: Sequence[Outcome], every: bool) -> str:
             "name": outcome.expectation.name,
             "file": str(outcome.expectation.file),
             "status": _status(outcome),
-            "rows": outcome.rows,
+            "rows": [_strict(row) for row in outcome.rows],
         }
         for outcome in outcomes
     ]
-    return json.dumps({"run_id": run_id, "checks": checks}, indent=2, ensure_ascii=False, default=_blob) + "\n"
+    return json.dumps({"run_id": run_id, "checks": checks}, indent=2, allow_nan=False) + "\n"
 
 
 def _csv(run_id: int, outcomes: Sequence[Outcome], every: bool) -> str:
@@ -101,7 +101,7 @@ def _csv(run_id: int, outcomes: Sequence[Outcome], every: bool) -> str:
     for outcome in outcomes:
         name, status = outcome.expectation.name, _status(outcome)
         lines += [
-            {"expectation": name, "status": status, "row": json.dumps(row, ensure_ascii=False, default=_blob)}
+            {"expectation": name, "status": status, "row": json.dumps(_strict(row), allow_nan=False)}
             for row in outcome.rows
         ]
         if outcome.met:
@@ -112,10 +112,8 @@ def _csv(run_id: int, outcomes: Sequence[Outcome], every: bool) -> str:
 _WRITERS = {Format.table: _table, Format.markdown: _markdown, Format.json: _json, Format.csv: _csv}
 
 
-def _blob(value: object) -> str:
-    """A BLOB as hex digits, the one kind of SQLite value that JSON has no place for."""
-    assert isinstance(value, bytes)
-    return value.hex()
+def _strict(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {column: strict(value) for column, value in row.items()}
 
 
 def _status(outcome: Outcome) -> str:

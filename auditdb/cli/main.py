@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
@@ -12,7 +13,15 @@ def main() -> None:
     # Importing torch and transformers makes millions of long-lived objects; with the collector walking them again and
     # again a FAST run takes a fifth longer. What makes garbage in cycles (sweep, FULL) collects by hand.
     gc.disable()
-    sys.exit(run_command(sys.argv[1:]))
+    # A terminal of another encoding than UTF-8, or a path of bytes that are none, is shown with escapes.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = run_command(sys.argv[1:])
+    except KeyboardInterrupt:  # before the command was even read
+        code = 130
+    sys.exit(code)
 
 
 def run_command(arguments: list[str]) -> int:
@@ -26,6 +35,8 @@ def run_command(arguments: list[str]) -> int:
     try:
         code = make_app(*arguments[:1])(arguments, prog_name="auditdb", standalone_mode=False)
         sys.stdout.flush()
+        if code == 130:  # Typer's own answer to Ctrl-C
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except typer.Exit as stop:
         return int(stop.exit_code)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditdb.report.rows import Format, render
+from auditdb.report.text import printable
 
 
 def data(text: str) -> None:
-    """Write text to stdout as it is."""
-    sys.stdout.write(text)
+    """Write text to stdout: exactly for a program, and for a terminal with nothing in it that a terminal obeys."""
+    sys.stdout.write(_harmless(text) if sys.stdout.isatty() else text)
     sys.stdout.flush()
 
 
@@ -22,8 +23,12 @@ def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Forma
 
 def say(text: str) -> None:
     """A line to stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_harmless(text) + "\n")
     sys.stderr.flush()
+
+
+def _harmless(text: str) -> str:
+    return "\n".join(map(printable, text.split("\n")))
 
 
 class Progress:

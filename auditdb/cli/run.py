@@ -44,7 +44,8 @@ def run(
     fast: Annotated[bool, typer.Option("--fast", help="From the config alone: no weights are read.")] = False,
     no_hooks: Annotated[bool, typer.Option("--no-hooks", help="FULL: no forward pass.")] = False,
     hooks: Annotated[
-        bool, typer.Option("--hooks", help="FAST: one forward pass on the meta device, for shapes; FULL makes one anyway.")
+        bool,
+        typer.Option("--hooks", help="FAST: one forward pass on the meta device, for shapes; FULL makes one anyway."),
     ] = False,
     outdir: Annotated[
         Optional[Path], typer.Option("--outdir", help="Write the classic report files to DIR/<started_at>_<model>/.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
@@ -58,7 +57,12 @@ def sweep(
         for outcome in outcomes:
             counts[outcome.status] += 1
             if outcome.status in ("FAIL", "failed"):
-                row = {"model": outcome.model, "status": outcome.status, "run": outcome.run_id, "reason": outcome.reason}
+                row = {
+                    "model": outcome.model,
+                    "status": outcome.status,
+                    "run": outcome.run_id,
+                    "reason": outcome.reason,
+                }
                 bad.append(row)
     if bad or form is not Format.table:
         output.rows(bad, ["model", "status", "run", "reason"], form.value, whole=True)

@@ -89,6 +89,8 @@ def _folder_argument(text: str, path: Path) -> Argument:
     if found := cached_as(path):
         return Argument(found[0], found[1], Path(os.path.normpath(path.absolute())))
     folder = Path(os.path.realpath(path))
+    if not str(folder).isprintable():
+        raise UsageError("The folder's full path holds characters that can't be printed: rename what it lies in.")
     wins = f"{text} is a folder here, which wins over a model of that name on a hub"
     return Argument(str(folder), "", folder, (wins,) if _HUB_NAME.fullmatch(text) else ())
 

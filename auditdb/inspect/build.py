@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditdb.errors import BuildError, TooLarge
+from auditdb.inspect.budget import MAX_BYTES, build_budget
 from auditdb.inspect.choose import Candidate, candidates, names_library_class, one_line, text_part
 from auditdb.records import Rung
 
 if TYPE_CHECKING:
-    from torch import nn
     from transformers import PreTrainedModel
-
-# Counted while a class builds, so that a config of nonsense stops early. The largest real trees have some 60,000.
-MAX_MODULES = 400_000
 
 # `init_empty_weights` allocates each parameter for real before it moves it to meta: peak memory is that of the largest
 # module at least, and of fused experts all of them. Refused above this many bytes of parameters.
@@ -51,10 +48,12 @@ def candidates_for(raw: Mapping[str, Any], trusted: Path | None = None) -> list[
 def build(raw: Mapping[str, Any], trusted: Path | None = None) -> Built:
     """Build the model of a raw config.json; without `trusted` no remote code runs.
 
-    Raises BuildError where no class builds it (with what each said), TooLarge at the module budget.
+    Raises BuildError where no class builds it (with what each said), TooLarge at the end of the build's budget.
     """
     failures: list[str] = []
-    for candidate in candidates_for(raw, trusted):
+    with build_budget():
+        found = candidates_for(raw, trusted)
+    for candidate in found:
         try:
             model, rung = _on_meta(candidate)
         except TooLarge:
@@ -73,7 +72,7 @@ def _on_meta(candidate: Candidate) -> tuple[PreTrainedModel, Rung]:
 
     cls, config = candidate.model_class, candidate.config
     try:
-        with quick_allocation(), torch.device("meta"), module_budget():
+        with quick_allocation(), torch.device("meta"), build_budget():
             return cls._from_config(config), "meta"
     except TooLarge:
         raise
@@ -82,9 +81,9 @@ def _on_meta(candidate: Candidate) -> tuple[PreTrainedModel, Rung]:
     if not _needs_real_tensors(first):
         raise BuildError(f"{cls.__name__}: {one_line(first)}") from first
     try:
-        with quick_allocation(), module_budget():
+        with quick_allocation(), build_budget(memory=MAX_BYTES + EMPTY_WEIGHTS_LIMIT):
             return _with_empty_weights(candidate), "init_empty_weights"
-    except (TooLarge, BuildError):
+    except BuildError:
         raise
     except Exception as error:
         raise BuildError(f"{cls.__name__}: {one_line(first)}; with real tensors: {one_line(error)}") from error
@@ -125,26 +124,6 @@ def estimated_parameters(config: Any) -> int:
     experts = number("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
     wide = max(number("intermediate_size"), number("moe_intermediate_size"))
     return layers * (4 * hidden * hidden + experts * 3 * hidden * wide) + 2 * hidden * number("vocab_size")
-
-
-@contextmanager
-def module_budget(limit: int = MAX_MODULES) -> Iterator[None]:
-    """Raise TooLarge from inside a build once `limit` modules were attached."""
-    from torch.nn.modules import module as torch_module
-
-    seen = 0
-
-    def count(parent: nn.Module, name: str, child: nn.Module | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > limit:
-            raise TooLarge(f"the model has over {limit:,} modules; building stopped there")
-
-    handle = torch_module.register_module_module_registration_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @contextmanager

@@ -23,10 +23,10 @@ AUTO_MAPPINGS = (
 # Keys that pick kernels, not shapes; a config that asks for flash-attention can't be built where it is not installed.
 _KERNEL_KEYS = frozenset({"_attn_implementation", "attn_implementation", "_attn_implementation_internal"})
 
-# More layers, heads or experts than any model has: a config that says so would fill the memory with lists before the
-# first module is built. The module budget in build.py catches what is merely large.
+# More layers, heads, experts or labels than any model has: a config that says so would fill the memory with lists
+# before the first module is built. budget.py catches what is merely large, and what goes by other names.
 MAX_COUNT = 100_000
-_COUNT_WORDS = ("layer", "block", "depth", "head", "expert", "stage")
+_COUNT_WORDS = ("layer", "block", "depth", "head", "expert", "stage", "label")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,10 @@ def _auto_classes(config: PretrainedConfig) -> list[type[PreTrainedModel]]:
         mapping = getattr(modeling_auto, mapping_name, None)
         if mapping is None or type(config) not in mapping:
             continue
-        entry = mapping[type(config)]
+        try:
+            entry = mapping[type(config)]
+        except ValueError:
+            continue  # the library's table names a class that it does not have (voxtral_realtime_text in 5.23)
         for cls in entry if isinstance(entry, tuple) else (entry,):
             if cls not in found:
                 found.append(cls)
@@ -135,6 +138,8 @@ def _parse(config_class: type[PretrainedConfig], raw: Mapping[str, Any]) -> Pret
     so whatever it raises becomes a BuildError that quotes it."""
     try:
         return config_class.from_dict(without_kernel_keys(raw))
+    except MemoryError:
+        raise
     except Exception as error:
         raise BuildError(f"{config_class.__name__} refuses this config.json: {one_line(error)}") from error
 
@@ -229,7 +234,7 @@ def _has(config: PretrainedConfig, name: str) -> bool:
 
 
 def refuse_absurd_counts(raw: Mapping[str, Any]) -> None:
-    """Raise TooLarge for a count of layers, heads or experts over MAX_COUNT anywhere in the JSON."""
+    """Raise TooLarge for a count of layers, heads, experts or labels over MAX_COUNT anywhere in the JSON."""
     todo: list[Mapping[str, Any]] = [raw]
     while todo:
         for key, value in todo.pop().items():

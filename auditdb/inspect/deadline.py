@@ -1,4 +1,4 @@
-"""Owns the one way in which a network call is bounded in time as a whole; never retries and never judges an answer."""
+"""Owns the one way in which a call that can't be interrupted is bounded in time; never retries, judges no answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     """What `work()` returns, or what it raises, within `seconds`.
 
     A socket's own time-out starts anew with each byte, and neither the look-up of a name nor a server that drips
-    its headers is bounded by it. So the work runs in a daemon thread, which is left behind when its time is up.
+    its headers is bounded by it; nor is one long step of SQLite. So the work runs in a daemon thread, which is left
+    behind when its time is up.
 
     Raises:
         Overdue: the time is up.
@@ -31,7 +32,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
         except BaseException as error:  # nothing is lost: it is raised in the caller's thread
             errors.append(error)
 
-    thread = threading.Thread(target=run, daemon=True, name="auditdb-network")
+    thread = threading.Thread(target=run, daemon=True, name="auditdb-bounded")
     thread.start()
     thread.join(seconds)
     if results:

@@ -65,7 +65,7 @@ def open_regular(path: Path) -> int:
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)
-        raise NotAModel(f"{path} is {kind_of(mode)}, and a regular file is needed: give a model's folder.")
+        raise NotAModel(f"{path} is {kind_of(mode)}, and a regular file is needed.")
     return descriptor
 
 
@@ -143,6 +143,8 @@ def list_folder(folder: Path) -> tuple[tuple[SourceFile, ...], tuple[str, ...]]:
                 except OSError as error:
                     notes.append(f"{name} is not readable and was left out ({error.strerror})")
                     continue
+                if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                    notes.append(f"{name} is {kind_of(status.st_mode)} and was left out")
                 if stat.S_ISREG(status.st_mode):
                     files.append(SourceFile(name, status.st_size, _blob_digest(Path(entry.path))))
         if len(files) > MAX_FILES:

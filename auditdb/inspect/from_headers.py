@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from math import prod
 
+from auditdb.errors import TooLarge
+from auditdb.inspect.budget import MAX_MODULES
 from auditdb.records import Module, StoredTensor, Structure, Tensor
 
 # The headers' spelling of dtypes → torch's. What is not here (F4, F6_E2M3, …) has no torch name and stays as it is.
@@ -29,7 +31,10 @@ DTYPES = {
     "C64": "complex64",
 }
 
-_PARTS = re.compile(r"(\d+)")
+MAX_NAME = 1_000  # characters; the longest real one has 130
+MAX_LEVELS = 100  # of one name; the deepest real one has 15
+
+_PARTS = re.compile(r"([0-9]+)")
 
 
 def read_headers_tree(stored: Sequence[StoredTensor]) -> Structure:
@@ -37,14 +42,23 @@ def read_headers_tree(stored: Sequence[StoredTensor]) -> Structure:
 
     Classes are unknown (''), and so are ties and which tensors are buffers: all are counted as parameters, integers
     and packed weights as the numbers that are stored. `own_total` is None: there is no model to ask.
+
+    Raises TooLarge for names that would make more modules than any model has.
     """
     unique = {tensor.name: tensor for tensor in stored}
     names = sorted(unique, key=_natural)
     positions: dict[str, int] = {"": 0}
     for name in names:
         parts = name.split(".")[:-1]
+        if len(name) > MAX_NAME or len(parts) > MAX_LEVELS:
+            raise TooLarge(
+                f"a tensor's name has {len(name):,} characters and {len(parts):,} levels; "
+                f"no tree is made of over {MAX_NAME:,} or {MAX_LEVELS}"
+            )
         for length in range(1, len(parts) + 1):
             positions.setdefault(".".join(parts[:length]), 0)
+        if len(positions) > MAX_MODULES:
+            raise TooLarge(f"the tensors' names make over {MAX_MODULES:,} modules; no tree is made of them")
     ordered = sorted(positions, key=_natural)
     positions = {name: position for position, name in enumerate(ordered)}
     counts = [0] * len(ordered)
@@ -64,11 +78,16 @@ def read_headers_tree(stored: Sequence[StoredTensor]) -> Structure:
     return Structure(modules, tuple(tensors))
 
 
-def _natural(name: str) -> tuple[tuple[tuple[int, int | str], ...], ...]:
-    """Sort key by parts, numbers as numbers: `layers.2` before `layers.10`, a module right before what lies under it."""
-    if not name:
-        return ()
-    return tuple(
-        tuple((0, int(piece)) if piece.isdigit() and piece.isascii() else (1, piece) for piece in _PARTS.split(part) if piece)
-        for part in name.split(".")
-    )
+def _natural(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+    """Sort key by parts, numbers as numbers: `layers.2` before `layers.10`, a module right before what lies under it.
+
+    A number is compared by its length and then as text, since Python refuses to convert thousands of digits.
+    """
+    return tuple(tuple(map(_piece, filter(None, _PARTS.split(part)))) for part in name.split(".")) if name else ()
+
+
+def _piece(piece: str) -> tuple[int, int, str]:
+    if not (piece.isascii() and piece.isdigit()):
+        return 1, 0, piece
+    digits = piece.lstrip("0")
+    return 0, len(digits), digits

@@ -44,6 +44,8 @@ def remote_candidates(raw: Mapping[str, Any], folder: Path) -> list[Candidate]:
             else:
                 config_class = model_class.config_class
             config = config_class.from_dict(without_kernel_keys(raw))
+        except MemoryError:
+            raise
         except Exception as error:  # a stranger's code may raise anything
             raise BuildError(f"the model's own code fails at {reference}: {one_line(error)}") from error
         note = f"built with the model's own {reference}"

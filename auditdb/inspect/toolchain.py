@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import re
+from functools import cache
 from importlib import metadata
 
 from auditdb import __version__
@@ -13,8 +14,9 @@ from auditdb.records import Toolchain
 PACKAGES = ("torch", "transformers", "accelerate", "safetensors", "huggingface_hub")
 
 
+@cache
 def installed(package: str) -> str:
-    """The installed version of a package, '' where it is absent."""
+    """The installed version of a package, '' where it is absent. Read once a process: it parses the whole metadata."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from auditdb.errors import TooLarge
 from auditdb.records import Module, Structure, Tensor, TensorKind
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 # Modules of these packages change only with a version that the toolchain records.
 KNOWN_PACKAGES = frozenset({"torch", "transformers"})
+
+_MOST = 2**63  # each tensor stays under it by torch's own rule, their sum need not
 
 
 def walk(model: nn.Module) -> Iterator[tuple[str, str, nn.Module, str]]:
@@ -37,6 +40,7 @@ def read_tree(model: nn.Module) -> Structure:
     """List every module, parameter and buffer of a model.
 
     A parameter object counts at the first module that holds it; later holders get a row with `tied_to` and no count.
+    Raises TooLarge where the sum is no number that a store can hold.
     """
     modules: list[Module] = []
     tensors: list[Tensor] = []
@@ -70,6 +74,8 @@ def read_tree(model: nn.Module) -> Structure:
             n_buffers += 0 if row.tied_to else row.numel
         depth = name.count(".")
         modules.append(Module(position, name, type(module).__name__, parent, depth, n_params, n_trainable, n_buffers))
+    if sum(row.n_params + row.n_buffers for row in modules) >= _MOST:
+        raise TooLarge("the tree adds up to more than 2^63 numbers: a size in config.json is absurd")
     embedding = _embedding_parameter(model, "get_input_embeddings")
     head = _embedding_parameter(model, "get_output_embeddings")
     return Structure(

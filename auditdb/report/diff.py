@@ -32,7 +32,7 @@ _COUNT_FIELDS = frozenset({"n_params", "n_trainable", "n_buffers"})
 def diff_text(diff: Diff, form: Format, *, whole: bool = False) -> str:
     """The comparison, ending with a newline. `whole`: no section is cut short and nothing is summed up."""
     if form == "json":
-        return json.dumps(document(diff), indent=2, ensure_ascii=False) + "\n"
+        return json.dumps(document(diff), indent=2, allow_nan=False) + "\n"
     return _markdown(diff, whole) if form == "markdown" else _table(diff, whole)
 
 

@@ -47,7 +47,9 @@ def layer_rows(modules: Sequence[Row], experts: Sequence[Row]) -> list[dict[str,
     )
     reading = Reading(
         experts=tuple(
-            Expert(row["name"], row["class"], row["parent"], row["moe_group"], row["expert"], row["kind"], 0, row["source"])
+            Expert(
+                row["name"], row["class"], row["parent"], row["moe_group"], row["expert"], row["kind"], 0, row["source"]
+            )
             for row in experts
             if row["kind"] == "shared"
         ),
@@ -102,6 +104,4 @@ def _alike(rows: Sequence[Row]) -> list[tuple[str, int, Row]]:
 
 def _bar(row: Row, largest: int) -> str:
     """Letters in the order of the parts; a part that is there gets one letter at least."""
-    return "".join(
-        LETTERS[kind] * max(1, round(BAR_WIDTH * row[kind] / largest)) for kind in KINDS if row[kind]
-    )
+    return "".join(LETTERS[kind] * max(1, round(BAR_WIDTH * row[kind] / largest)) for kind in KINDS if row[kind])

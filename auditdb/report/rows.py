@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -20,13 +21,13 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], form: Form
     `folded`: long cells of a table are cut (never in the other formats).
     """
     if form == "json":
-        picked = [{column: row[column] for column in columns} for row in rows]
-        return json.dumps(picked, indent=2) + "\n"
+        picked = [{column: strict(row[column]) for column in columns} for row in rows]
+        return json.dumps(picked, indent=2, allow_nan=False) + "\n"
     if form == "csv":
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows([row[column] for column in columns] for row in rows)
+        writer.writerows([strict(row[column]) for column in columns] for row in rows)
         return out.getvalue()
     return _tabulated(rows, columns, form, folded)
 
@@ -62,7 +63,18 @@ def _cell(value: Any) -> str:
         return exact(value)
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    return str(strict(value))
+
+
+def strict(value: Any) -> Any:
+    """A value as JSON can carry it: of SQLite a BLOB as hex digits, and what is no finite number as text (`inf`)."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, list):
+        return [strict(item) for item in value]
+    if isinstance(value, dict):
+        return {key: strict(item) for key, item in value.items()}
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _cut(text: str, folded: bool, limit: int = 100) -> str:

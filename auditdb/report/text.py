@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 # A spreadsheet takes a cell that starts with one of these for a formula.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@")
 
 # Characters that change how the rest of a line is shown: controls, bidi and other format characters, line separators.
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -19,16 +19,17 @@ def printable(text: str) -> str:
 
 
 def csv_cell(value: object) -> object:
-    """A value for a classic CSV: text that a spreadsheet would run as a formula gets a leading apostrophe."""
-    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
-        return "'" + value
-    return value
+    """A value for a classic CSV: printable text; what a spreadsheet would take for a formula gets an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def markdown_cell(text: str) -> str:
     """A table cell of Markdown in which nothing is markup."""
     safe = printable(text)
-    for char in ("\\", "`", "*", "_", "[", "]", "<", ">", "|", "#", "~"):
+    for char in ("\\", "`", "*", "_", "[", "]", "<", ">", "|", "#", "~", "&", "$"):
         safe = safe.replace(char, "\\" + char)
     return safe
 

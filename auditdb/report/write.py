@@ -20,6 +20,17 @@ def write_files(folder: Path, files: Mapping[str, str]) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+            _replace(folder / name, text)
     except OSError as error:
         raise StoreError(f"the report can't be written to {folder}: {error.strerror or error}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """A file that is there already stays whole until the new one is: a disk may fill up on the way."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

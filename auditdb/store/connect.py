@@ -49,8 +49,10 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
         check_identity(connection, path)
         if not behind_is_fine:
             check_revision(revision(connection), path)
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise StoreError(store_sentence(path, error)) from error
         raise
     connection.row_factory = sqlite3.Row
     return connection
@@ -84,7 +86,8 @@ def refuse_what_is_no_file(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        raise StoreError(f"the store can't be reached at {path}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise StoreError(f"the store can't be reached at {path}: {why}") from error
     if stat.S_ISDIR(mode):
         raise StoreError(f"{path} is a folder; --db takes a file, like {path / DEFAULT_STORE}")
     if not stat.S_ISREG(mode):

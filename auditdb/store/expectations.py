@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auditdb.errors import AuditError
+from auditdb.inspect.folder import open_regular
 from auditdb.store.adhoc import QueryError, ask_freely
 
 _HEADER = re.compile(r"^\s*--\s*name:\s*(?P<name>\S.*?)\s*$", re.MULTILINE)
@@ -101,9 +103,11 @@ def _is_query(text: str) -> bool:
 
 
 def _text(file: Path) -> str:
-    if file.is_file() and file.stat().st_size > LARGEST_FILE:
+    with os.fdopen(open_regular(file), "rb") as opened:
+        content = opened.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
         raise ExpectationError(f"{file} has over {LARGEST_FILE:,} bytes, too much for a file of queries")
     try:
-        return file.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise ExpectationError(f"{file} is no UTF-8 text; `auditdb check` takes files of SQL") from error

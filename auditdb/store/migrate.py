@@ -80,10 +80,18 @@ def back_up(connection: sqlite3.Connection, path: Path, target: Path | None = No
             target = path.with_name(f"{path.name}.backup-{stamp}-{number}")
     if target.exists():
         raise StoreError(f"{target} exists already; name another file for the backup")
+    if not target.parent.is_dir():
+        raise StoreError(f"the folder of the backup does not exist: {target.parent}")
     try:
-        connection.execute("VACUUM INTO ?", (str(target),))
-    except sqlite3.Error as error:
-        raise StoreError(store_sentence(target, error)) from error
+        # Absolute, since SQLite takes a name like `file:x` for an address.
+        connection.execute("VACUUM INTO ?", (str(target.absolute()),))
+    except BaseException as error:
+        target.unlink(missing_ok=True)  # half a copy is no backup
+        if isinstance(error, sqlite3.Error):
+            # What is damaged is the store; what is full or can't be written is where the copy goes.
+            where = path if "malformed" in str(error) else target
+            raise StoreError(store_sentence(where, error)) from error
+        raise
     return target
 
 

@@ -19,11 +19,11 @@ Row = dict[str, Any]
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
+def reading(path: Path, *, behind_is_fine: bool = False) -> Iterator[sqlite3.Connection]:
     """An open read-only store; what SQLite says against it becomes a StoreError."""
     connection = None
     try:
-        connection = open_for_reading(path)
+        connection = open_for_reading(path, behind_is_fine=behind_is_fine)
         yield connection
     except sqlite3.Error as error:
         raise StoreError(store_sentence(path, error)) from error

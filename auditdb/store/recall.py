@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from auditdb.digests import structure_digest
@@ -80,7 +81,7 @@ def recorded_checkpoint(path: Path, model: str, revision: str) -> Checkpoint | N
     shards = {name: indexed_in for name, _, _, _, _, _, indexed_in in tensors if indexed_in} | dict(strays)
     return Checkpoint(
         files=tuple(CheckpointFile(*file) for file in files),
-        tensors=tuple(StoredTensor(t[0], t[1], tuple(json.loads(t[2])), t[3], t[4], t[5]) for t in tensors),
+        tensors=tuple(StoredTensor(t[0], t[1], _shape(t[2]), t[3], t[4], t[5]) for t in tensors),
         index=Index(index_file, shards, total_size, json.loads(metadata)) if index_file else None,
         faults=tuple(Fault(*fault[1:]) for fault in faults),
         notes=tuple(json.loads(notes)),
@@ -106,7 +107,7 @@ def _structure(
                 module=row[1],
                 name=row[2],
                 kind=row[3],
-                shape=tuple(json.loads(row[4])),
+                shape=_shape(row[4]),
                 dtype=dtypes.get(row[2], default),
                 numel=row[5],
                 trainable=bool(row[6]),
@@ -123,4 +124,9 @@ def _structure(
 
 def _expected(connection: sqlite3.Connection, expectation_id: int | None) -> tuple[ExpectedTensor, ...]:
     rows = connection.execute(question("verify_expected_tensors"), {"id": expectation_id})
-    return tuple(ExpectedTensor(name, tuple(json.loads(shape))) for name, shape in rows)
+    return tuple(ExpectedTensor(name, _shape(shape)) for name, shape in rows)
+
+
+@lru_cache(maxsize=10_000)  # 45,000 tensors have a dozen shapes
+def _shape(text: str) -> tuple[int, ...]:
+    return tuple(json.loads(text))

@@ -19,7 +19,9 @@ def select_run(connection: sqlite3.Connection, text: str) -> int:
     """
     before = _BEFORE.match(text)
     base, steps = (before["base"], int(before["steps"])) if before else (text, 0)
-    if "\x00" in text or not base:
+    if not text.isprintable():
+        raise SelectorError("that RUN holds characters that can't be printed; `auditdb list` shows the runs")
+    if not base:
         raise SelectorError("an empty text is no RUN; use an id like 17, `latest`, MODEL or MODEL@REVISION")
     run, model_id, revision = _base(connection, base)
     if steps == 0:
@@ -80,6 +82,8 @@ def _models(connection: sqlite3.Connection, text: str) -> list[Row]:
         resolved = str(Path(text).expanduser().resolve())
     except (OSError, RuntimeError, ValueError):
         resolved = text  # a name that is no path on this system
+    if not resolved.isprintable():  # what surrounds this folder is no text, and no model is recorded under it
+        resolved = text
     exact = ask(connection, "select_model", name=resolved)
     if exact:
         return exact

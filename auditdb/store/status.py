@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditdb.store.connect import head_revision, open_for_reading, revision
+from auditdb.store.connect import head_revision, revision
+from auditdb.store.read import reading
 
 
 def store_status(path: Path) -> dict[str, str | int]:
     """What `auditdb db status` prints: the store's revision and the program's, its size and its rows per table."""
-    connection = open_for_reading(path, behind_is_fine=True)
-    try:
+    with reading(path, behind_is_fine=True) as connection:
         found = revision(connection)
         head = head_revision()
         state = "newer than this program" if found > head else "behind" if found < head else "up to date"
@@ -27,5 +27,3 @@ def store_status(path: Path) -> dict[str, str | int]:
         for (name,) in names.fetchall():
             facts[f"rows in {name}"] = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
         return facts
-    finally:
-        connection.close()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from auditdb.errors import AuditError
 from auditdb.inspect.toolchain import current
 from auditdb.records import Toolchain
+from auditdb.report.text import printable
 from auditdb.store.write import Writer
 from auditdb.sweep import worker
-
-# A process is replaced after so many models: what the library caches of each module it imported stays until then.
-MODELS_PER_PROCESS = 150
 
 
 @dataclass(frozen=True)
@@ -36,29 +37,43 @@ def sweep(db: Path, models: Sequence[str], jobs: int, *, retry: bool = False) ->
     """
     todo = list(reversed(models))
     toolchain = current()
+    others = set(multiprocessing.active_children())
     with Writer(db) as writer, _pool(db, retry, jobs) as pool:
         running: dict[Future[worker.Answer], str] = {}
         try:
             while todo or running:
                 while todo and len(running) < 2 * jobs:
                     model = todo.pop()
-                    running[pool.submit(worker.answer, model)] = model
+                    with _deaf_to_ctrl_c():
+                        running[pool.submit(worker.answer, model)] = model
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     yield _kept(writer, toolchain, running.pop(future), future)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            if running:  # stopped before the end: what the workers have in hand is for nobody
+                for process in set(multiprocessing.active_children()) - others:
+                    process.terminate()
 
 
 def _pool(db: Path, retry: bool, jobs: int) -> ProcessPoolExecutor:
     # Spawned, since torch and its threads do not survive a fork.
-    return ProcessPoolExecutor(
-        max_workers=jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=worker.start,
-        initargs=(str(db), retry),
-        max_tasks_per_child=MODELS_PER_PROCESS,
-    )
+    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), worker.start, (str(db), retry))
+
+
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started inside never see the Ctrl-C of a terminal, which goes to all at once: each would
+    print a traceback. This process sees it right afterwards, and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # when it starts, it takes the block away
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _kept(writer: Writer, toolchain: Toolchain, model: str, future: Future[worker.Answer]) -> Outcome:
@@ -72,8 +87,10 @@ def _kept(writer: Writer, toolchain: Toolchain, model: str, future: Future[worke
     if answer.skipped:
         return Outcome(model, "skipped")
     if answer.audited is None:
-        writer.record_failure(toolchain, model, answer.config, answer.reason)
-        return Outcome(model, "failed", reason=answer.reason)
+        # The name of a folder may be bytes that are no text, and a defect's message may hold anything.
+        reason = printable(answer.reason)
+        writer.record_failure(toolchain, printable(answer.name), answer.config, reason)
+        return Outcome(printable(model), "failed", reason=reason)
     look = answer.audited.look
     if answer.audited.reused is not None:
         run_id = writer.record_again(look, answer.audited.reused)

@@ -25,7 +25,10 @@ def find_models(texts: Sequence[str], stdin: Iterable[str]) -> list[str]:
 
 def _models(text: str, stdin: Iterable[str]) -> Iterator[str]:
     if text == "-":
-        yield from _lines(stdin)
+        try:
+            yield from _lines(stdin)
+        except UnicodeDecodeError as error:
+            raise SourceError(f"standard input can't be read as a list of models: {error}") from error
         return
     path = Path(text)
     if path.is_dir():

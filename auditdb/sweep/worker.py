@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
+import signal
+import sys
 import traceback
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +25,7 @@ from auditdb.store.recorded import Known, known
 class Answer:
     """What became of one model: a look, a reason why there is none, or that the store has it already."""
 
-    model: str
+    name: str  # what the store calls the model: that of a folder is its full path
     audited: Audited | None = None
     reason: str = ""
     config: str = ""  # digest of its config.json, '' where none was had
@@ -32,8 +36,17 @@ _state: dict[str, object] = {}
 
 
 def start(db: str, retry: bool) -> None:
-    """What a process needs to know; torch is imported by its first audit, and not at all where all is skipped."""
+    """What a process needs to know; torch is imported by its first audit, and not at all where all is skipped.
+
+    Ctrl-C is the parent's affair. Libraries talk here, hundreds of models long, into the void: stdout is data, and the
+    progress bar has stderr.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.disable()  # collected by hand after each model: a model on meta is a web of cycles
+    warnings.simplefilter("ignore")
+    void = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(void, stream.fileno())
     _state["db"], _state["retry"] = Path(db), retry
 
 
@@ -41,21 +54,20 @@ def answer(model: str) -> Answer:
     """Audit one model FAST. Never raises: a defect of ours becomes a reason that says so, and the sweep goes on."""
     db, retry = _state["db"], _state["retry"]
     assert isinstance(db, Path)
-    digest = ""
+    name, digest = model, ""
     try:
         source = resolve(model)
-        digest = config_digest(source.config_text)
-        there = known(db, source.model, source.revision, digest, str(current()))
+        name, digest = source.model, config_digest(source.config_text)
+        there = known(db, name, source.revision, digest, str(current()))
         if there is Known.RUN or (there is Known.FAILURE and not retry):
-            return Answer(model, skipped=True)
+            return Answer(name, skipped=True)
         audited = audit(Request(model=model), lambda _: None, partial(recall, db), partial(recorded_checkpoint, db))
-        return Answer(model, audited, config=digest)
+        return Answer(name, audited, config=digest)
     except AuditError as error:
-        return Answer(model, reason=str(error), config=digest)
+        return Answer(name, reason=str(error), config=digest)
     except Exception as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
-        return Answer(
-            model, reason=f"a defect of auditdb: {type(error).__name__}: {error} ({last.name})", config=digest
-        )
+        return Answer(name, reason=f"a defect of auditdb: {type(error).__name__}: {error} ({last.name})", config=digest)
     finally:
         gc.collect()
+        gc.freeze()  # what is left are libraries: a collection that walks them takes longer than an audit

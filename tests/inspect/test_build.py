@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from auditdb.errors import BuildError, TooLarge
-from auditdb.inspect.build import build, module_budget
+from auditdb.inspect.budget import build_budget
+from auditdb.inspect.build import build
 from auditdb.inspect.tree import read_tree
 
 DATA = Path(__file__).parent.parent / "data"
@@ -124,7 +125,7 @@ def test_absurd_counts_are_refused_before_building(key: str) -> None:
 
 
 def test_the_module_budget_counts_while_it_builds() -> None:
-    with pytest.raises(TooLarge, match="over 10 modules"), module_budget(10), torch.device("meta"):
+    with pytest.raises(TooLarge, match="over 10 modules"), build_budget(10), torch.device("meta"):
         nn.ModuleList(nn.Linear(1, 1) for _ in range(100))
 
 

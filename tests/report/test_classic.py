@@ -12,6 +12,7 @@ import pytest
 
 from auditdb.records import Check, Endpoint, Hook, Module, Reading, RunRows
 from auditdb.report.classic import classic_files
+from auditdb.report.text import printable
 from auditdb.store.read import reading, run_rows
 from auditdb.store.write import record
 from tests.small import look, structure
@@ -128,6 +129,6 @@ def test_names_are_data(db: Path, name: str) -> None:
     modules = (*tree.modules[:7], Module(7, name, name, "", name.count("."), 1, 0, 0), tree.modules[8])
     made = files(db, structure=replace(tree, modules=modules), reading=Reading(n_active=61))
     cell = list(csv.reader(io.StringIO(made["modules.csv"])))[8][0]
-    assert cell == ("'" + name if name[0] in "=@" else name)
+    assert cell == ("'" + name if name[0] in "=@" else printable(name))
     assert "\x1b" not in made["skeleton.txt"] and made["skeleton.txt"].count("\n") == 9
     assert json.loads(made["modules.json"])[7]["name"] == name
