@@ -10,13 +10,17 @@ from pathlib import Path
 
 from benchmarks import first_look, growth, large, many, read_commands
 from benchmarks.measure import AUDITDB, PYTHON, Failed, run
-from benchmarks.table import machine, table
+from benchmarks.table import machine, paragraph, table
 
 PARTS = {"a": first_look, "b": read_commands, "c": large, "d": growth, "g": many}
 RESULTS = Path(__file__).parent / "RESULTS.md"
 RELEASES = (
     "from auditdb.inspect.toolchain import is_release as f; assert all(map(f, ('torch', 'transformers', 'auditdb')))"
 )
+
+INTRODUCTION = """Each command ran {rounds} times or more as a process of its own, in turn with what it is compared
+with, after one run that does not count. Times beside another are the median of the quotients within a round. Peak
+memory is that of the process."""
 
 
 def main() -> int:
@@ -30,7 +34,7 @@ def main() -> int:
     strange = sorted(set(given.parts) - set(PARTS))
     if strange:
         parser.error(f"no part {', '.join(strange)}; there are {', '.join(PARTS)}")
-    if not Path(AUDITDB).exists() or run([PYTHON, "-P", "-c", RELEASES]).code:
+    if not Path(AUDITDB).exists() or run([PYTHON, "-c", RELEASES]).code:
         print("auditdb is not installed here as a wheel: repeated looks are built again", file=sys.stderr)
     chosen = given.parts or list(PARTS)
     rounds = given.rounds or (3 if given.quick else 5)
@@ -50,10 +54,8 @@ def main() -> int:
 def _measured(chosen: list[str], rounds: int, quick: bool) -> str:
     texts = [
         "# How fast auditdb is\n",
-        f"Made by `python -m benchmarks` on {machine()}\n",
-        f"Each command ran {rounds} times or more as a process of its own, in turn with what it is compared with, after\n"
-        "one run that does not count. Times beside another are the median of the quotients within a round. Peak memory\n"
-        "is that of the process.\n",
+        paragraph(f"Made by `python -m benchmarks` on {machine()}") + "\n",
+        paragraph(INTRODUCTION.format(rounds=rounds)) + "\n",
     ]
     for name in chosen:
         part = PARTS[name]

@@ -15,11 +15,11 @@ EMPTY_WEIGHTS = Path(__file__).parent / "empty_weights.py"
 LIMIT_S, LIMIT_BYTES = 60, 16 * 2**30
 
 TITLE = "(a) A FAST look, as a process"
-NOTE = """The floor of each model is `benchmarks/floor.py`: import torch and the one model class, build it on meta, list
-its modules. A first look records into a fresh store (which is made on the way) or into one that is there; a repeated look
-finds its structure there; `--rebuild` builds all the same. `accelerate estimate-memory` builds a model as
-`benchmarks/empty_weights.py` does: once, with 60 s and 16 GiB of address space. The last rows have a checkpoint beside
-the config: the headers of every tensor that the class writes, in 163 shards without bodies."""
+NOTE = """The floor of each model is `benchmarks/floor.py`: import torch and the one model class, build it on meta,
+list its modules. A first look records into a fresh store (which is made on the way) or into one that is there; a
+repeated look finds its structure there; `--rebuild` builds all the same. `accelerate estimate-memory` builds a model
+as `benchmarks/empty_weights.py` does: once, with 60 s and 16 GiB of address space. The last rows have a checkpoint
+beside the config: the headers of every tensor that the class writes, in 163 shards without bodies."""
 
 
 def measure(folder: Path, rounds: int, quick: bool) -> list[Row]:

@@ -9,10 +9,10 @@ from benchmarks.measure import AUDITDB, Case, Sample, fill, interleaved
 from benchmarks.table import Row, timed
 
 TITLE = "(c) 59,862 modules"
-NOTE = """A synthetic MoE of 58 layers with 256 experts each: 59,862 modules, 29,989 parameters, as many expected tensors,
-14,848 experts. Writing is the one call that records a look, in a process that has imported what it needs and has made
-the records (its memory is theirs as well); the others are whole processes. `diff` compares it with a look of which 1 % of the modules differ; `verify` reads a store that has the
-one look."""
+NOTE = """A synthetic MoE of 58 layers with 256 experts each: 59,862 modules, 29,989 parameters, as many expected
+tensors, 14,848 experts. Writing is the one call that records a look, in a process that has imported what it needs and
+has made the records (its memory is theirs as well); the others are whole processes. `diff` compares it with a look of
+which 1 % of the modules differ; `verify` reads a store that has the one look."""
 
 
 def measure(folder: Path, rounds: int, quick: bool) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import textwrap
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -64,18 +65,16 @@ def in_seconds(seconds: float) -> str:
 
 
 def table(title: str, note: str, rows: Sequence[Row]) -> str:
-    lines = [
-        f"## {title}",
-        "",
-        note,
-        "",
-        "| | median | spread | peak MiB | beside | target | |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    head = ["| | median | spread | peak MiB | beside | target | |", "|---|---|---|---|---|---|---|"]
+    lines = [f"## {title}", "", paragraph(note), "", *head]
     for row in rows:
         verdict = "" if row.met is None else "met" if row.met else "**missed**"
         lines.append(f"| {' | '.join((*row[:-1], verdict))} |")
     return "\n".join(lines) + "\n"
+
+
+def paragraph(text: str) -> str:
+    return textwrap.fill(" ".join(text.split()), 118, break_long_words=False, break_on_hyphens=False)
 
 
 def machine() -> str:

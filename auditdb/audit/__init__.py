@@ -1,4 +1,4 @@
-"""The one use case: a model's source → tree → routers and experts → checks → a Look. No SQL here, and nothing printed."""
+"""The one use case: a model's source → tree → routers and experts → checks → a Look. No SQL, nothing printed."""
 
 from __future__ import annotations
 

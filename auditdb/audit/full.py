@@ -50,9 +50,7 @@ def look_full(request: Request, found: Gathered, tell: Tell) -> Audited:
         if candidate.model_class.__name__ == fast.model_class
     )
     tell("loading the weights")
-    loaded = load(
-        chosen.model_class, chosen.config, folder, place=where, trust_remote_code=request.trust_remote_code
-    )
+    loaded = load(chosen.model_class, chosen.config, folder, place=where, trust_remote_code=request.trust_remote_code)
     tree = read_tree(loaded.model)
     # A quantised model holds packed weights and scales; what it is made of is what its class builds.
     structure = fast.structure if quantization_method(raw) else tree

@@ -30,7 +30,7 @@ def make_app(first: str = "") -> typer.Typer:
     """
     app = typer.Typer(
         name="auditdb",
-        help="What a Hugging Face model is made of, whether its parts fit together, and what changed between two looks.",
+        help="What a Hugging Face model is made of, whether its parts fit together, and what changed between looks.",
         no_args_is_help=True,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

@@ -104,15 +104,15 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
         step = draw(st.sampled_from(("nudge",) * 6 + ("set", "set", "add", "drop", "nest", "list")))
         key = draw(st.sampled_from(sorted(part))) if part and step != "add" else draw(st.sampled_from(real_keys()))
         if step == "nudge" and part and type(part.get(key)) in _NUDGES:
-            part[key] = draw(_NUDGES[type(part[key])])
+            part[key] = copy.deepcopy(draw(_NUDGES[type(part[key])]))
         elif step == "drop":
             part.pop(key, None)
         elif step == "nest":
             part[key] = copy.deepcopy(draw(st.sampled_from(real_configs())))
         elif step == "list" and isinstance(part.get(key), list) and part[key]:
-            part[key][draw(st.integers(0, len(part[key]) - 1))] = draw(odd_values)
+            part[key][draw(st.integers(0, len(part[key]) - 1))] = copy.deepcopy(draw(odd_values))
         else:
-            part[key] = draw(odd_values)
+            part[key] = copy.deepcopy(draw(odd_values))
     return raw
 
 

@@ -47,7 +47,9 @@ def test_every_flip_is_named(db: Path, tmp_path: Path) -> None:
         keys = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if row[5]]
         for row in connection.execute(f"SELECT * FROM {table}").fetchall():
             named = dict(zip(columns, row, strict=True))
-            cells += [(table, column, {k: named[k] for k in keys}) for column in columns if named[column] not in (None, "")]
+            cells += [
+                (table, column, {k: named[k] for k in keys}) for column in columns if named[column] not in (None, "")
+            ]
     connection.close()
     missed = []
     copy = tmp_path / "copy.db"
@@ -61,9 +63,7 @@ def test_every_flip_is_named(db: Path, tmp_path: Path) -> None:
         value = connection.execute(f'SELECT "{column}" FROM {table} WHERE {where}', [*key.values()]).fetchone()[0]
         new = flipped(value, rng)
         target = "CAST(? AS TEXT)" if isinstance(new, bytes) else "?"
-        connection.execute(
-            f'UPDATE OR REPLACE {table} SET "{column}" = {target} WHERE {where}', [new, *key.values()]
-        )
+        connection.execute(f'UPDATE OR REPLACE {table} SET "{column}" = {target} WHERE {where}', [new, *key.values()])
         connection.commit()
         connection.close()
         with reading(copy) as reader:
