@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from auditdb.records import Structure
@@ -122,6 +123,7 @@ def failure_digest(toolchain: str, model: str, config: str, reason: str, at: str
     return digest("f1", [(toolchain, model, config, reason, at)])
 
 
-def shape_text(shape: Sequence[int]) -> str:
+@lru_cache(maxsize=10_000)  # tens of thousands of tensors have a dozen shapes
+def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as the store writes it: `[4096, 1024]`."""
     return "[" + ", ".join(map(str, shape)) + "]"

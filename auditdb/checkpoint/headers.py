@@ -7,6 +7,7 @@ safetensors 0.8.0 accepts, and its README besides: the JSON begins with `{`, and
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from auditdb.checkpoint.fold import shown
@@ -101,6 +102,7 @@ def parse_header(text: bytes, file: str, file_size: int | None) -> Header:
     return Header(tuple(tensors), metadata, tuple(problems))
 
 
+@lru_cache(maxsize=10_000)  # tens of thousands of tensors have a dozen shapes
 def n_elements(shape: tuple[int, ...]) -> int:
     """Product of a shape; stops at 2^63, before numbers grow that nothing can hold."""
     count = 1
@@ -159,20 +161,24 @@ def _tensor(name: str, entry: Any, file: str) -> StoredTensor:
         raise _Malformed(f"its entry has no {error.args[0]}") from None
     if not isinstance(dtype, str) or dtype not in DTYPE_BITS:
         raise _Malformed(f"unknown dtype {shown(str(dtype))!r}")
-    if not isinstance(shape, list) or not all(type(dim) is int and 0 <= dim < _MOST for dim in shape):
+    if not isinstance(shape, list) or not _are_counts(shape):
         raise _Malformed("its shape is no list of sizes")
-    if (
-        not isinstance(offsets, list)
-        or len(offsets) != 2
-        or not all(type(at) is int and 0 <= at < _MOST for at in offsets)
-    ):
+    if not isinstance(offsets, list) or len(offsets) != 2 or not _are_counts(offsets):
         raise _Malformed("its data_offsets are no two positions")
     begin, end = offsets
-    if n_elements(tuple(shape)) >= _MOST:
-        raise _Malformed(f"{_shape(tuple(shape))} of {dtype} is more than any file holds")
+    sizes = tuple(shape)
+    if n_elements(sizes) >= _MOST:
+        raise _Malformed(f"{_shape(sizes)} of {dtype} is more than any file holds")
     if end < begin:
         raise _Malformed(f"its data ends at {end:,}, before it begins at {begin:,}")
-    return StoredTensor(name, file, tuple(shape), dtype, begin, end)
+    return StoredTensor(name, file, sizes, dtype, begin, end)
+
+
+def _are_counts(values: list[Any]) -> bool:
+    for value in values:  # noqa: SIM110  `all` takes three times as long, and 45,000 tensors ask twice
+        if type(value) is not int or not 0 <= value < _MOST:  # a bool is an int as well
+            return False
+    return True
 
 
 def _sizes(tensors: list[StoredTensor]) -> list[str]:

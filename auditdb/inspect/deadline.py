@@ -34,7 +34,7 @@ def within(seconds: float, work: Callable[[], T]) -> T:
 
     thread = threading.Thread(target=run, daemon=True, name="auditdb-bounded")
     thread.start()
-    thread.join(seconds)
+    thread.join(min(threading.TIMEOUT_MAX, seconds))
     if results:
         return results[0]
     if errors:

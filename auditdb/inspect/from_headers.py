@@ -35,6 +35,7 @@ MAX_NAME = 1_000  # characters; the longest real one has 130
 MAX_LEVELS = 100  # of one name; the deepest real one has 15
 
 _PARTS = re.compile(r"([0-9]+)")
+_Piece = tuple[int, int, str, str]  # not a number, length, digits; the spelling, so that `02` and `2` have an order
 
 
 def read_headers_tree(stored: Sequence[StoredTensor]) -> Structure:
@@ -78,7 +79,7 @@ def read_headers_tree(stored: Sequence[StoredTensor]) -> Structure:
     return Structure(modules, tuple(tensors))
 
 
-def _natural(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
+def _natural(name: str) -> tuple[tuple[_Piece, ...], ...]:
     """Sort key by parts, numbers as numbers: `layers.2` before `layers.10`, a module right before what lies under it.
 
     A number is compared by its length and then as text, since Python refuses to convert thousands of digits.
@@ -86,8 +87,8 @@ def _natural(name: str) -> tuple[tuple[tuple[int, int, str], ...], ...]:
     return tuple(tuple(map(_piece, filter(None, _PARTS.split(part)))) for part in name.split(".")) if name else ()
 
 
-def _piece(piece: str) -> tuple[int, int, str]:
+def _piece(piece: str) -> _Piece:
     if not (piece.isascii() and piece.isdigit()):
-        return 1, 0, piece
+        return 1, 0, piece, piece
     digits = piece.lstrip("0")
-    return 0, len(digits), digits
+    return 0, len(digits), digits, piece

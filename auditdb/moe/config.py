@@ -78,8 +78,8 @@ class Numbers:
 
     @cached_property
     def model_types(self) -> frozenset[str]:
-        raw = {part.values.get("model_type") for part in self.parts}
-        return frozenset(t for t in raw | set(self.declared.configs.values()) if isinstance(t, str) and t)
+        said = [part.values.get("model_type") for part in self.parts] + list(self.declared.configs.values())
+        return frozenset(t for t in said if isinstance(t, str) and t)
 
     @cached_property
     def expert_parts(self) -> list[Part]:
@@ -147,7 +147,8 @@ class Numbers:
 
 def layer_of(module: str) -> int | None:
     """The number of a module's layer: the first number in its name."""
-    return next((int(word) for word in module.split(".") if word.isdigit()), None)
+    # Not isdigit(): it takes `²`, and int() refuses numbers of thousands of digits.
+    return next((int(word) for word in module.split(".") if re.fullmatch(r"[0-9]{1,9}", word)), None)
 
 
 def stack_of(module: str) -> str:

@@ -12,6 +12,10 @@ from auditdb.moe.config import is_number
 MAX_LAYERS = 10_000
 
 
+# Whole numbers in a text; longer ones are no layers, and int() refuses them from some length on.
+_NUMBERS = re.compile(r"\s*[0-9]{1,9}(?:[,\s]+[0-9]{1,9})*[,\s]*")
+
+
 class Layers(NamedTuple):
     """`readings`: sets of MoE layers that the config may mean (two conventions of one key give two); empty = no rule.
 
@@ -30,7 +34,7 @@ Rule = Callable[[Values, int], "set[int] | None"]  # None: the key is there and 
 def _types(values: Values, n: int) -> set[int] | None:
     kinds = values["mlp_layer_types"]
     known = {"dense", "sparse", "moe", "hash_moe"}
-    if not isinstance(kinds, list) or len(kinds) < n or not set(kinds) <= known:
+    if not isinstance(kinds, list) or len(kinds) < n or not all(isinstance(k, str) and k in known for k in kinds):
         return None
     return {i for i in range(n) if kinds[i] != "dense"}
 
@@ -40,8 +44,8 @@ def _listed(key: str) -> Rule:
 
     def rule(values: Values, n: int) -> set[int] | None:
         listed = values[key]
-        if isinstance(listed, str) and re.fullmatch(r"[\d,\s]+", listed):
-            listed = [int(number) for number in listed.split(",") if number.strip()]
+        if isinstance(listed, str) and _NUMBERS.fullmatch(listed):
+            listed = [int(number) for number in re.split(r"[,\s]+", listed) if number]
         return set(listed) & set(range(n)) if isinstance(listed, list) and all(map(is_number, listed)) else None
 
     return rule
@@ -82,7 +86,7 @@ def _frequency(values: Values, n: int) -> set[int] | None:
 
 def _dense_first(key: str) -> Rule:
     def rule(values: Values, n: int) -> set[int] | None:
-        return set(range(values[key], n)) if is_number(values[key]) else None
+        return set(range(max(0, values[key]), n)) if is_number(values[key]) else None
 
     return rule
 

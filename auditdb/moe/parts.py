@@ -28,6 +28,10 @@ _BY_WORD: tuple[tuple[PartKind, re.Pattern[str]], ...] = (
 )
 
 
+# A layer's number; longer ones are names, and int() refuses them from some length on.
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
+
 class PartOf(NamedTuple):
     """One module: its part, and the layer it lies in.
 
@@ -65,7 +69,7 @@ def classify(structure: Structure, reading: Reading) -> tuple[PartOf, ...]:
             kind = own or around or "other"
             inside[module.name] = kind if kind != "norm" else (around or "norm")
         stack, layer = places.get(module.parent, ("", None)) if module.name else ("", None)
-        if layer is None and word.isdigit():
+        if layer is None and _NUMBER.fullmatch(word):
             stack, layer = module.parent, int(word)
             inside[module.name] = "other"
         places[module.name] = (stack, layer)

@@ -28,7 +28,7 @@ def in_experts(name: str) -> bool:
 def number_of(name: str) -> int:
     """The number that a name ends in: 3 of `experts.3` and of `experts.expert_3`."""
     word = last(name)
-    return int(word[len(word.rstrip("0123456789")) :])
+    return int(word[len(word.rstrip("0123456789")) :][:9])
 
 
 def candidates(tree: Tree, counts: Collection[int], source: Source_) -> Iterator[Bank]:

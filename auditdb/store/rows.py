@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from auditdb import digests
@@ -136,16 +137,10 @@ def checkpoint_content(checkpoint: Checkpoint) -> Content:
     stored = {t.name for t in checkpoint.tensors}
     strays = [(name, file) for name, file in shards.items() if name not in stored]
     faults = [(position, f.check, f.file, f.message) for position, f in enumerate(checkpoint.faults)]
-    numbers = 0
-    for t in checkpoint.tensors:
-        size = 1
-        for length in t.shape:
-            size *= length
-        numbers += size
     head: Row = {
         "n_files": len(files),
         "n_tensors": len(tensors),
-        "n_numbers": numbers,
+        "n_numbers": sum(prod(t.shape) for t in checkpoint.tensors),
         "n_bytes": sum(t.end - t.begin for t in checkpoint.tensors),
         "index_file": index.file if index else "",
         "index_total_size": index.total_size if index else None,

@@ -139,7 +139,7 @@ def test_a_query_that_never_ends(call: Call, tmp_path: Path) -> None:
 def test_no_files_and_no_text(call: Call, tmp_path: Path) -> None:
     with pytest.raises(AuditError, match=r"holds no \.sql file"):
         call(1, tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(AuditError, match=r"absent.sql can't be read"):
         call(1, tmp_path / "absent.sql")
     (tmp_path / "blob.sql").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AuditError, match="no UTF-8"):
