@@ -84,10 +84,12 @@ def gc(
     db: DbOption = DB_DEFAULT,
 ) -> None:
     """Delete structures, configs, checkpoints … that no run needs any more, and shrink the file. Dry by default."""
+    from auditdb.store.connect import refuse_what_is_no_file
     from auditdb.store.keep import collect, unneeded
     from auditdb.store.read import reading
 
     if yes:
+        refuse_what_is_no_file(db)
         before = db.stat().st_size if db.exists() else 0
         found = collect(db)
         output.say(f"{before - db.stat().st_size:,} bytes freed")

@@ -14,6 +14,7 @@ from auditdb.errors import ForeignStore, StoreAhead, StoreBehind, StoreError
 APPLICATION_ID = 0x41554442  # 'AUDB', in the file's header
 BUSY_TIMEOUT_MS = 30_000
 DEFAULT_STORE = "audit.db"
+_ALONE = "mode=ro&immutable=1"
 
 
 def migrations_folder() -> Path:
@@ -43,8 +44,13 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
     # In a folder that can't be written SQLite can't make the -shm file that a WAL reader needs; without a -wal beside
     # it the file is whole by itself.
     wal = path.with_name(path.name + "-wal")
-    lone = not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
-    connection = _connect(path, "mode=ro&immutable=1" if lone else "mode=ro")
+    whole = not (wal.exists() and wal.stat().st_size)
+    try:
+        connection = _connect(path, "mode=ro" if os.access(path.parent, os.W_OK) or not whole else _ALONE)
+    except StoreError as error:
+        if not whole or "disk I/O" not in str(error.__cause__):
+            raise
+        connection = _connect(path, _ALONE)  # a full disk has no room for a -shm file either
     try:
         check_identity(connection, path)
         if not behind_is_fine:
