@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import os
+import signal
 import sys
 
 
@@ -21,6 +22,7 @@ def main() -> None:
         code = run_command(sys.argv[1:])
     except KeyboardInterrupt:  # before the command was even read
         code = 130
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done; what Python tidies up at its end is no work to stop
     sys.exit(code)
 
 

@@ -40,7 +40,7 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
     """
     refuse_what_is_no_file(path)
     if not path.exists() or path.stat().st_size == 0:
-        raise StoreError(f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one")
+        raise StoreError(_no_store(path))
     # In a folder that can't be written SQLite can't make the -shm file that a WAL reader needs; without a -wal beside
     # it the file is whole by itself.
     wal = path.with_name(path.name + "-wal")
@@ -52,7 +52,10 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
             raise
         connection = _connect(path, _ALONE)  # a full disk has no room for a -shm file either
     try:
-        check_identity(connection, path)
+        if not is_fresh(connection):
+            check_identity(connection, path)
+        elif not behind_is_fine:
+            raise StoreError(_no_store(path))
         if not behind_is_fine:
             check_revision(revision(connection), path)
     except BaseException as error:
@@ -111,6 +114,17 @@ def refuse_unusable(path: Path) -> None:
             raise StoreError(f"{path} can't be written; nothing would be recorded: give another --db")
     elif not os.access(path.parent, os.W_OK):
         raise StoreError(f"the folder {path.parent} can't be written; nothing would be recorded: give another --db")
+
+
+def is_fresh(connection: sqlite3.Connection) -> bool:
+    """An empty file that is nobody's: no table, no application id. What is left where a first run was stopped, too."""
+    nobodys: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    return nobodys == 0 and tables == 0
+
+
+def _no_store(path: Path) -> str:
+    return f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one"
 
 
 def check_identity(connection: sqlite3.Connection, path: Path) -> None:

@@ -14,6 +14,7 @@ from auditdb.store.connect import (
     check_identity,
     check_revision,
     head_revision,
+    is_fresh,
     migrations_folder,
     open_for_writing,
     revision,
@@ -31,7 +32,7 @@ def ensure(path: Path) -> Path | None:
     """
     connection = open_for_writing(path)
     try:
-        fresh = _is_fresh(connection)
+        fresh = is_fresh(connection)
         if not fresh:
             check_identity(connection, path)
             found = revision(connection)
@@ -47,13 +48,6 @@ def ensure(path: Path) -> Path | None:
         connection.close()
     _run_migrations(path)
     return backup
-
-
-def _is_fresh(connection: sqlite3.Connection) -> bool:
-    """An empty file that is nobody's: no table, no application id."""
-    nobodys: int = connection.execute("PRAGMA application_id").fetchone()[0]
-    tables: int = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    return nobodys == 0 and tables == 0
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

@@ -203,7 +203,7 @@ def test_a_store_that_can_not_be_written_is_still_read(
     before = db.read_bytes()
 
     def access(path: str | Path, mode: int) -> bool:
-        return (writable == "folder" and Path(path) == db.parent) or (writable == "file" and Path(path) == db)
+        return mode != os.W_OK or Path(path) == {"folder": db.parent, "file": db}.get(writable)
 
     monkeypatch.setattr("auditdb.store.connect.os.access", access)
     code, out, err = run(capsys, "list", "--db", db, "--format", "csv")

@@ -128,6 +128,8 @@ def made_up(draw: st.DrawFn) -> dict[str, Any]:
     raw: dict[str, Any] = draw(st.dictionaries(st.sampled_from(real_keys()) | law.texts, odd_values, max_size=12))
     if draw(st.integers(0, 5)):
         raw["model_type"] = draw(st.sampled_from(model_types()))
+    if draw(st.integers(0, 9)):  # a class's own default may be a whole model, which takes seconds
+        raw = dict.fromkeys(_LAYERS, 1) | raw
     for key in ("text_config", "vision_config"):
         if not draw(st.integers(0, 3)):
             raw[key] = draw(st.dictionaries(st.sampled_from(real_keys()), odd_values, max_size=6))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from auditdb.errors import AuditError, ForeignStore, StoreAhead, StoreBehind, StoreError
-from auditdb.store.connect import open_for_reading
+from auditdb.store.connect import open_for_reading, refuse_unusable
 from auditdb.store.migrate import ensure
 from auditdb.store.write import record
 from tests.small import look
@@ -21,6 +21,21 @@ def test_a_store_that_is_not_there(tmp_path: Path) -> None:
         open_for_reading(path)
     assert str(caught.value) == f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_database_is_what_a_stopped_first_run_leaves(tmp_path: Path) -> None:
+    """Killed, or the disk full, between the switch to WAL and the first table: the next run makes the store."""
+    path = tmp_path / "audit.db"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+    assert path.stat().st_size > 0
+    with pytest.raises(StoreError) as caught:
+        open_for_reading(path)
+    assert str(caught.value) == f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one"
+    refuse_unusable(path)
+    assert ensure(path) is None
+    assert record(path, look()) == 1
 
 
 def test_somebody_elses_database(tmp_path: Path) -> None:
