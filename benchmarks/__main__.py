@@ -29,7 +29,7 @@ def main() -> int:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all if none is named")
     parser.add_argument("--quick", action="store_true", help="few rounds, small inputs, nothing written")
-    parser.add_argument("--rounds", type=int, help="how often each command is run (5; with --quick 3)")
+    parser.add_argument("--rounds", type=int, help="how often each command is run (5; with --quick 2)")
     given = parser.parse_args()
     strange = sorted(set(given.parts) - set(PARTS))
     if strange:
@@ -37,7 +37,7 @@ def main() -> int:
     if not Path(AUDITDB).exists() or run([PYTHON, "-c", RELEASES]).code:
         print("auditdb is not installed here as a wheel: repeated looks are built again", file=sys.stderr)
     chosen = given.parts or list(PARTS)
-    rounds = given.rounds or (3 if given.quick else 5)
+    rounds = given.rounds or (2 if given.quick else 5)
     start = time.perf_counter()
     try:
         text = _measured(chosen, rounds, given.quick)

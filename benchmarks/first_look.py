@@ -23,12 +23,11 @@ beside the config: the headers of every tensor that the class writes, in 163 sha
 
 
 def measure(folder: Path, rounds: int, quick: bool) -> list[Row]:
-    rows = []
-    for model in MODELS[:1] if quick else MODELS:
-        rows += _beside_floor(folder, model, 2 if quick else rounds)
-    for model in () if quick else MODELS:
-        rows.append(_with_empty_weights(model))
-    return rows + _with_checkpoint(folder, 1 if quick else rounds)
+    if quick:
+        return _beside_floor(folder, MODELS[0], 1)
+    rows = [row for model in MODELS for row in _beside_floor(folder, model, rounds)]
+    rows += [_with_empty_weights(model) for model in MODELS]
+    return rows + _with_checkpoint(folder, rounds)
 
 
 def _beside_floor(folder: Path, model: str, rounds: int) -> list[Row]:

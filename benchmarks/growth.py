@@ -8,6 +8,7 @@ from benchmarks.measure import AUDITDB, ROOT, Case, Failed, Sample, fill, interl
 from benchmarks.table import Row, timed
 
 SIZES = (10, 1_000, 100_000)
+QUICK_SIZES = (10, 200)
 STRUCTURES = 1_000
 LOOKS = 20  # that are recorded to see what one adds
 MIXTRAL = ROOT / "examples" / "Mixtral-8x7B-v0.1"
@@ -19,7 +20,7 @@ what the file of 10 runs grew by over 20 repeated looks, each."""
 
 
 def measure(folder: Path, rounds: int, quick: bool) -> list[Row]:
-    sizes = SIZES[:2] if quick else SIZES
+    sizes = QUICK_SIZES if quick else SIZES
     cases = {}
     for size in sizes:
         store = folder / f"{size}.db"

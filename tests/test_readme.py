@@ -39,7 +39,7 @@ def console() -> list[tuple[str, list[str]]]:
     return [(command, shown) for command, shown in found if command.startswith("auditdb ")]
 
 
-VOLATILE = re.compile(r"^(model|toolchain|run) |^recorded as|, (bfloat16|float32)\)|buffers$|^modules ")
+VOLATILE = re.compile(r"^(model|toolchain|run) |^recorded as|, built as (bfloat16|float32)\)|buffers$|^modules ")
 
 
 def test_every_command_runs_in_order(tmp_path: Path) -> None:

@@ -65,6 +65,9 @@ def _again(found: Gathered, earlier: Recalled) -> Audited:
 
 def _built(request: Request, found: Gathered, tell: Tell) -> Audited:
     tell("importing torch and transformers")
+    from auditdb.inspect.importing import import_libraries
+
+    import_libraries()
     from auditdb.inspect.build import build, quick_allocation
     from auditdb.inspect.declared import read_declared
     from auditdb.inspect.loader import load_on_meta

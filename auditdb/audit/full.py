@@ -12,7 +12,7 @@ from auditdb.audit.request import Audited, Request, Tell
 from auditdb.checks.full import check_finite, check_full_load, check_full_total
 from auditdb.errors import BuildError, SourceError
 from auditdb.inspect.source import Source
-from auditdb.records import Checkpoint, Hook
+from auditdb.records import Check, Checkpoint, Hook, Look
 
 
 def look_full(request: Request, found: Gathered, tell: Tell) -> Audited:
@@ -29,6 +29,9 @@ def look_full(request: Request, found: Gathered, tell: Tell) -> Audited:
     gc.collect()  # the tree on meta holds itself in cycles
     if fast.rung == "headers":
         raise BuildError(f"{fast.build_notes[0]}; without a class no weights are loaded: give --fast")
+
+    if any(check.name == "headers" and check.status == "FAIL" for check in fast.checks):
+        return _not_loaded(fast)
 
     from auditdb.inspect.build import candidates_for
     from auditdb.inspect.declared import read_declared
@@ -84,6 +87,14 @@ def look_full(request: Request, found: Gathered, tell: Tell) -> Audited:
     del loaded
     gc.collect()
     return Audited(look)
+
+
+def _not_loaded(fast: Look) -> Audited:
+    """A FULL look at files that no library can load: what FAST found of them is the answer, and it is a FAIL."""
+    reason = "the weights were not loaded, since their headers fail"
+    skipped = tuple(Check(name, "SKIP", reason=reason) for name in ("full_total", "full_load", "finite"))
+    checks = (*(check for check in fast.checks if check.name != "finite"), *skipped)
+    return Audited(replace(fast, mode="full", checks=checks))
 
 
 def fetch_weights(source: Source, checkpoint: Checkpoint) -> Path:

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from auditdb.audit.request import Recorded, Request, Tell
 from auditdb.checkpoint.read import read_checkpoint
-from auditdb.errors import UsageError
+from auditdb.errors import Unreachable, UsageError
 from auditdb.inspect.source import Source, resolve
 from auditdb.inspect.toolchain import current
 from auditdb.records import Check, Checkpoint, CodeFile, Endpoint, Toolchain
@@ -53,7 +53,12 @@ def gather(request: Request, tell: Tell, recorded: Recorded) -> Gathered:
     if model is None:
         raise UsageError("name a MODEL (a folder, or ORG/NAME of the hub), or give --endpoint URL")
     tell("finding the model")
-    source = resolve(model, recorded_as=request.recorded_as)
+    try:
+        source = resolve(model, recorded_as=request.recorded_as)
+    except Unreachable as error:
+        if served is not None:
+            raise
+        raise Unreachable(f"there is no folder {model} here, and the hub gives none: {error}") from error
     code: tuple[CodeFile, ...] = ()
     if request.trust_remote_code:
         from auditdb.inspect.remote_code import find_code_files

@@ -18,12 +18,23 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    stops: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stops.append(number)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not for what a shell started in the background
+        signal.signal(signal.SIGINT, stop)
     try:
         code = run_command(sys.argv[1:])
-    except KeyboardInterrupt:  # before the command was even read
+    except BaseException:
+        # Before the command was even read; or a library swallowed it and failed of what was then missing.
+        if not stops:
+            raise
         code = 130
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is done; what Python tidies up at its end is no work to stop
-    sys.exit(code)
+    sys.exit(130 if stops and code not in (0, 1) else code)
 
 
 def run_command(arguments: list[str]) -> int:

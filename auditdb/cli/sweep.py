@@ -46,6 +46,7 @@ def sweep(
     models = find_models(targets, sys.stdin)
     ensure(db)
     counts: Counter[str] = Counter()
+    skipped = 0
     bad: list[dict[str, Any]] = []
     with typer.progressbar(
         sweep_models(db, models, jobs or os.cpu_count() or 1, retry=retry),
@@ -56,6 +57,7 @@ def sweep(
     ) as outcomes:
         for outcome in outcomes:
             counts[outcome.status] += 1
+            skipped += outcome.skipped
             if outcome.status in ("FAIL", "failed"):
                 row = {
                     "model": outcome.model,
@@ -66,6 +68,7 @@ def sweep(
                 bad.append(row)
     if bad or form is not Format.table:
         output.rows(bad, ["model", "status", "run", "reason"], form.value, whole=True)
-    parts = [f"{counts[status]} {status}" for status in ("PASS", "FAIL", "failed", "skipped") if counts[status]]
-    output.say(f"{len(models)} models: {', '.join(parts) or 'nothing to do'}; store {db}")
+    parts = [f"{counts[status]} {status}" for status in ("PASS", "FAIL", "failed") if counts[status]]
+    again = f" ({skipped} recorded before, skipped)" if skipped else ""
+    output.say(f"{len(models)} models: {', '.join(parts) or 'nothing to do'}{again}; store {db}")
     return 1 if bad else 0

@@ -176,7 +176,7 @@ def _weight_changes(connection: sqlite3.Connection, a: Row, b: Row) -> list[Chan
     row = side_by_side(connection, "weights", a=a["run_id"], b=b["run_id"])[0]
     if not row["other"]:
         return []
-    label = f"weight values (norm, zeros, NaN, Inf) of {row['n']:,} measured tensors"
+    label = f"weight values (norm, zeros, NaN, Inf) of {row['other']:,} of {row['n']:,} measured tensors and slices"
     return [Change("changed", label, label, row["other"])]
 
 

@@ -100,7 +100,10 @@ def _library_class(name: str) -> type[PreTrainedModel] | None:
         return None
     import transformers
 
-    cls = getattr(transformers, name, None)
+    try:
+        cls = getattr(transformers, name, None)
+    except Exception as error:  # its file is imported now, and may want what is not installed
+        raise BuildError(f"transformers can't import {name}: {one_line(error)}") from error
     if not isinstance(cls, type) or not issubclass(cls, transformers.PreTrainedModel):
         return None
     return cls if getattr(cls, "config_class", None) is not None else None

@@ -42,13 +42,14 @@ def identity_lines(run: Row) -> list[str]:
 def counted_lines(run: Row, groups: Sequence[Row]) -> list[str]:
     """Modules, parameters, active parameters, MoE counts, checkpoint."""
     lines = [
-        _line(
-            "parameters", f"{exact(run['n_params'])}  ({human(run['n_params'])}, {run['default_dtype'] or 'no dtype'})"
-        ),
+        _line("parameters", f"{exact(run['n_params'])}  ({human(run['n_params'])}, {_dtype(run)})"),
         _line("active", _active(run)),
         _line("modules", f"{exact(run['n_modules'])}, with {exact(run['n_buffers'])} numbers in buffers"),
         _line("MoE", moe_line(run, groups)),
     ]
+    if run["quantization"]:
+        method = printable(str(run["quantization"]))
+        lines.append(_line("quantised", f"{method}, says the config; what is counted are the logical weights"))
     if run["checkpoint_files"] is not None:
         lines.append(
             _line(
@@ -65,6 +66,13 @@ def counted_lines(run: Row, groups: Sequence[Row]) -> list[str]:
 def notes_of(run: Row) -> list[str]:
     """What was noted of the source, of the class that was built, and of the reading."""
     return [note for kind in ("notes", "build_notes", "reading_notes") for note in json.loads(run[kind])]
+
+
+def _dtype(run: Row) -> str:
+    """The dtype of most tensors: what the class builds of the config, unless the weights were loaded or read."""
+    if not run["default_dtype"]:
+        return "no dtype"
+    return f"{'' if run['rung'] in ('loaded', 'headers') else 'built as '}{run['default_dtype']}"
 
 
 def _active(run: Row) -> str:

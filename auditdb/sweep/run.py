@@ -22,12 +22,13 @@ from auditdb.sweep import worker
 
 @dataclass(frozen=True)
 class Outcome:
-    """`status`: PASS or FAIL of a recorded look, 'failed' with a reason, or 'skipped' (recorded before)."""
+    """`status`: PASS or FAIL of a recorded look, or 'failed' with a reason; `skipped` if it was recorded before."""
 
     model: str
     status: str
     run_id: int | None = None
     reason: str = ""
+    skipped: bool = False
 
 
 def sweep(db: Path, models: Sequence[str], jobs: int, *, retry: bool = False) -> Iterator[Outcome]:
@@ -84,8 +85,8 @@ def _kept(writer: Writer, toolchain: Toolchain, model: str, future: Future[worke
             f"a process of the sweep died at {model} or one beside it (out of memory?); run the same command again, "
             "with fewer --jobs: what is recorded is skipped"
         ) from error
-    if answer.skipped:
-        return Outcome(model, "skipped")
+    if answer.there is not None:
+        return Outcome(model, answer.there.status, answer.there.run_id, answer.there.reason, skipped=True)
     if answer.audited is None:
         # The name of a folder may be bytes that are no text, and a defect's message may hold anything.
         reason = printable(answer.reason)

@@ -29,7 +29,7 @@ class Answer:
     audited: Audited | None = None
     reason: str = ""
     config: str = ""  # digest of its config.json, '' where none was had
-    skipped: bool = False
+    there: Known | None = None  # recorded before, and therefore skipped
 
 
 _state: dict[str, object] = {}
@@ -59,8 +59,8 @@ def answer(model: str) -> Answer:
         source = resolve(model)
         name, digest = source.model, config_digest(source.config_text)
         there = known(db, name, source.revision, digest, str(current()))
-        if there is Known.RUN or (there is Known.FAILURE and not retry):
-            return Answer(name, skipped=True)
+        if there is not None and not (retry and there.status == "failed"):
+            return Answer(name, there=there)
         audited = audit(Request(model=model), lambda _: None, partial(recall, db), partial(recorded_checkpoint, db))
         return Answer(name, audited, config=digest)
     except AuditError as error:

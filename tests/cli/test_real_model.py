@@ -52,3 +52,18 @@ def test_fast_equals_full(tmp_path: Path) -> None:
     assert auditdb("run", folder, "--no-hooks", "--quiet", cwd=tmp_path).code == 0
     done = auditdb("diff", "1", "2", "--only", "totals,modules,parameters,expected,checkpoint", cwd=tmp_path)
     assert (done.code, done.out.splitlines()[0].partition(":")[0]) == (0, "same")
+
+
+def test_a_cut_file_is_recorded_as_what_it_is(tmp_path: Path) -> None:
+    """No library can load it: FULL records what the headers say, in place of the library's last words."""
+    folder = tmp_path / "cut"
+    folder.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).write_bytes((model_folder() / name).read_bytes())
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate((folder / "model.safetensors").stat().st_size - 1)
+    done = auditdb("run", folder, "--json", cwd=tmp_path)
+    assert (done.code, done.err) == (1, "")
+    checks = {check["name"]: (check["status"], check["reason"]) for check in json.loads(done.out)["integrity"]}
+    assert checks["headers"][0] == "FAIL" and "1 of" in checks["headers"][1]
+    assert checks["full_load"] == ("SKIP", "the weights were not loaded, since their headers fail")

@@ -29,7 +29,7 @@ def test_the_first_audit_reads_at_a_glance(mixtral: Path) -> None:
     facts = {line[:12].strip(): line[13:] for line in shown if not line.startswith(" ")}
     assert facts["model"] == str(EXAMPLES / "Mixtral-8x7B-v0.1")
     assert facts["class"] == "MixtralForCausalLM, from its config, on the meta device"
-    assert facts["parameters"].startswith("46,702,792,704  (46.7 B, ")
+    assert facts["parameters"].startswith("46,702,792,704  (46.7 B, built as ")
     assert facts["active"] == "12,879,925,248  (12.9 B) a token; without the input embedding 12,748,853,248"
     assert facts["MoE"] == "32 groups, 32 routers, 256 routed experts (8 a group, top-2)"
     assert facts["integrity"] == "PASS: 4 passed, 5 skipped"

@@ -67,8 +67,15 @@ def test_again_skips_what_is_recorded(swept: tuple[Path, Done]) -> None:
     """A config that can't even be read is cheap to try again, and may be there by now."""
     where, _ = swept
     done = sweep(where, "models", "--format", "csv")
-    assert done.err.splitlines()[-1] == "5 models: 1 failed, 4 skipped; store audit.db"
-    assert [Path(row["model"]).name for row in rows(done)] == ["e-broken"]
+    assert (
+        done.err.splitlines()[-1] == "5 models: 2 PASS, 1 FAIL, 2 failed (4 recorded before, skipped); store audit.db"
+    )
+    assert done.code == 1  # what was bad is still bad, though nobody looked again
+    assert {Path(row["model"]).name: row["status"] for row in rows(done)} == {
+        "c-fail": "FAIL",
+        "d-nonsense": "failed",
+        "e-broken": "failed",
+    }
     assert count(where / "audit.db", "runs") == 3
 
 
@@ -76,13 +83,15 @@ def test_nothing_but_skipped_is_0(swept: tuple[Path, Done]) -> None:
     where, _ = swept
     done = sweep(where, "models/a-good", "models/b-good")
     assert (done.code, done.out) == (0, "")
-    assert done.err.splitlines()[-1] == "2 models: 2 skipped; store audit.db"
+    assert done.err.splitlines()[-1] == "2 models: 2 PASS (2 recorded before, skipped); store audit.db"
 
 
 def test_retry_tries_what_failed(swept: tuple[Path, Done]) -> None:
     where, _ = swept
     done = sweep(where, "models", "--retry", "--format", "csv")
-    assert done.err.splitlines()[-1] == "5 models: 2 failed, 3 skipped; store audit.db"
+    assert (
+        done.err.splitlines()[-1] == "5 models: 2 PASS, 1 FAIL, 2 failed (3 recorded before, skipped); store audit.db"
+    )
     assert count(where / "audit.db", "failures") == 2
 
 
@@ -125,7 +134,10 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert 3 <= done < 400
     assert auditdb("verify", cwd=tmp_path).code == 0
     again = sweep(tmp_path, "models/000", "models/399")
-    assert (again.code, again.err.splitlines()[-1]) == (0, "2 models: 1 PASS, 1 skipped; store audit.db")
+    assert (again.code, again.err.splitlines()[-1]) == (
+        0,
+        "2 models: 2 PASS (1 recorded before, skipped); store audit.db",
+    )
 
 
 def _recorded(store: Path) -> int:

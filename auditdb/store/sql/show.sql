@@ -1,8 +1,12 @@
 -- One run: identity and totals.
-SELECT v.*, coalesce((SELECT o.id FROM runs o WHERE o.uid = r.reused), r.reused) AS reused, r.uid, r.requested, r.notes, r.build_notes, r.hooks_ran, m.kind AS model_kind, g.n_zero, g.active_is_bound,
-       g.notes AS reading_notes, d.default_dtype, c.digest AS config, s.digest AS structure, k.n_files AS checkpoint_files,
+SELECT v.*, coalesce((SELECT o.id FROM runs o WHERE o.uid = r.reused), r.reused) AS reused, r.uid, r.requested,
+       r.notes, r.build_notes, r.hooks_ran, m.kind AS model_kind, g.n_zero, g.active_is_bound,
+       g.notes AS reading_notes, d.default_dtype, c.digest AS config, s.digest AS structure,
+       CASE WHEN k.id IS NOT NULL
+            THEN (SELECT count(*) FROM files f WHERE f.checkpoint_id = k.id AND f.kind <> 'index') END AS checkpoint_files,
        k.n_tensors AS checkpoint_tensors, k.n_numbers AS checkpoint_numbers, k.n_bytes AS checkpoint_bytes,
-       e.n_tensors AS expected_tensors, s.own_total
+       e.n_tensors AS expected_tensors, s.own_total,
+       CASE WHEN json_valid(c.text) THEN json_extract(c.text, '$.quantization_config.quant_method') END AS quantization
 FROM run_summary v
 JOIN runs r ON r.id = v.run_id
 JOIN models m ON m.id = r.model_id
