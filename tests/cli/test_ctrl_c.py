@@ -18,6 +18,9 @@ from tests.audit import tiny
 from tests.cli.command import ROOT, auditdb
 from tests.small import look
 
+# Each stops a process at a chosen moment, which a busy machine moves: out of the default run.
+pytestmark = pytest.mark.stress
+
 SENTENCE = "auditdb: stopped by Ctrl-C; nothing was recorded half\n"
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT"
 # One step of SQLite that takes many seconds, in which it looks neither at a clock nor at a signal.
