@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from itertools import count
 from typing import Any, NamedTuple
 
 from auditdb.moe.config import COUNT_KEYS, OFF_SWITCHES, TOP_K_KEYS, Numbers, Part, is_number, layer_of, stack_of, tower
@@ -91,9 +92,9 @@ def _module_faults(tree: Tree, group: MoeGroup, routed: list[Expert]) -> list[Fa
             faults.append(Fault(name, f"{expected}, as in the other experts of {group.name}", seen))
     for holder in dict.fromkeys(row.parent for row in routed):
         numbers = {number_of(row.name) for row in routed if row.parent == holder}
-        gone = sorted(set(range(min(numbers), max(numbers))) - numbers)
-        if gone:
-            many = f"{max(numbers) + 1} experts or more", f"{len(numbers)}: number {gone[0]} is missing"
+        gone = next(number for number in count(min(numbers)) if number not in numbers)
+        if gone < max(numbers):
+            many = f"{max(numbers) + 1} experts or more", f"{len(numbers)}: number {gone} is missing"
             faults.append(Fault(group.name, *many))
     return faults
 
@@ -176,7 +177,8 @@ def _element(part: Part, tree: Tree, key: str, value: Any, groups: list[MoeGroup
     beside = [
         other.name for other in groups if layer_of(other.name) == layer and stack_of(other.name) == stack_of(group.name)
     ]
-    if layer is not None and len(value) == len(tree.children.get(tree.place[stack_of(group.name)], ())):
+    # An incomplete checkpoint has layers 0 and 5 as its two.
+    if layer is not None and layer < len(value) == len(tree.children.get(tree.place[stack_of(group.name)], ())):
         return int(value[layer])
     if len(value) == len(beside):
         return int(value[beside.index(group.name)])

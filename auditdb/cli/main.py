@@ -8,6 +8,10 @@ import os
 import signal
 import sys
 
+from auditdb.inspect.importing import underway
+
+STOPPED = "stopped by Ctrl-C; nothing was recorded half"
+
 
 def main() -> None:
     """Entry point of the `auditdb` command; exits with 0, 1, 2 or 3 (130 after Ctrl-C)."""
@@ -22,6 +26,9 @@ def main() -> None:
 
     def stop(number: int, _: object) -> None:
         stops.append(number)
+        if underway.is_set():  # nothing is open yet that would need an end
+            _complain(STOPPED)
+            os._exit(130)
         raise KeyboardInterrupt
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not for what a shell started in the background
@@ -60,7 +67,7 @@ def run_command(arguments: list[str]) -> int:
         _complain(str(error))
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        _complain("stopped by Ctrl-C; nothing was recorded half")
+        _complain(STOPPED)
         return 130
     except BrokenPipeError:
         # Whoever read our output has closed it (`| head`); Python would complain once more at exit.

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, TypeGuard
 
+from auditdb.moe.tree import numeral
 from auditdb.records import Declared
 
 # In the order of preference where one part has several: `num_local_experts` of ernie and hunyuan may be an alias.
@@ -147,14 +148,13 @@ class Numbers:
 
 def layer_of(module: str) -> int | None:
     """The number of a module's layer: the first number in its name."""
-    # Not isdigit(): it takes `²`, and int() refuses numbers of thousands of digits.
-    return next((int(word) for word in module.split(".") if re.fullmatch(r"[0-9]{1,9}", word)), None)
+    return next((number for word in module.split(".") if (number := numeral(word)) is not None), None)
 
 
 def stack_of(module: str) -> str:
     """Name of the list of layers that a module lies in; '' for none."""
     words = module.split(".")
-    at = next((index for index, word in enumerate(words) if word.isdigit()), 0)
+    at = next((index for index, word in enumerate(words) if numeral(word) is not None), 0)
     return ".".join(words[:at])
 
 
@@ -166,8 +166,8 @@ def _parts(raw: Mapping[str, Any], path: str = "") -> Iterator[Part]:
 
 
 def is_number(value: object) -> TypeGuard[int]:
-    """A whole number; JSON's true and false are none."""
-    return isinstance(value, int) and not isinstance(value, bool)
+    """A whole number that 64 bits hold; JSON's true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _counts_experts(key: str) -> bool:

@@ -8,7 +8,7 @@ from auditdb.moe.claims import Bank, Claims
 from auditdb.moe.config import ZERO_KEYS, Numbers
 from auditdb.moe.families import FIXED_TOP_K, zero_experts
 from auditdb.moe.shapes import NUMBERED, REACH, SHARED, logit_rows, namesake, stacks
-from auditdb.moe.tree import Tree, last
+from auditdb.moe.tree import Tree, last, numeral
 
 _TOP_K_ATTRIBUTES = ("top_k", "moe_top_k", "moe_topk", "num_experts_per_tok", "num_experts_per_token")
 
@@ -72,7 +72,7 @@ def _routers_around(tree: Tree, claims: Claims) -> dict[int, list[int]]:
 def _upward(tree: Tree, place: int) -> list[int]:
     """A module and those around it, up to its layer: no router feeds experts of another layer."""
     found = [place]
-    while tree.modules[place].name and not last(tree.modules[place].name).isdigit():
+    while tree.modules[place].name and numeral(last(tree.modules[place].name)) is None:
         place = tree.parent(place)
         found.append(place)
     return found
@@ -96,7 +96,7 @@ def _share(tree: Tree, groups: list[Group]) -> None:
     taken: set[int] = set()
     for group in groups:
         beside = [group.place]
-        if not last(tree.modules[group.place].name).isdigit() and tree.modules[group.place].name:
+        if numeral(last(tree.modules[group.place].name)) is None and tree.modules[group.place].name:
             beside.append(tree.parent(group.place))
         busy = {group.router, *(bank.holder for bank in group.banks)}
         for at in beside:
@@ -127,7 +127,7 @@ def _is_expert(tree: Tree, place: int) -> bool:
 def _each(tree: Tree, place: int) -> list[int]:
     """The modules of a list of shared experts, else the module itself."""
     below = tree.children.get(place, [])
-    if below and not tree.own(place) and all(NUMBERED.match(last(tree.modules[child].name)) for child in below):
+    if below and not tree.own(place) and all(NUMBERED.fullmatch(last(tree.modules[child].name)) for child in below):
         return below
     return [place]
 

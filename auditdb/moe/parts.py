@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
+from auditdb.moe.tree import numeral
 from auditdb.records import Reading, Structure
 
 PartKind = Literal[
@@ -26,10 +27,6 @@ _BY_WORD: tuple[tuple[PartKind, re.Pattern[str]], ...] = (
     ("attention", re.compile(r"attn|attention|^mixer_attention$", re.I)),
     ("dense MLP", re.compile(r"mlp|feed_?forward|^ffn?$|^ff$|DenseReluDense|^fc\d?$|^(intermediate|output)$", re.I)),
 )
-
-
-# A layer's number; longer ones are names, and int() refuses them from some length on.
-_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class PartOf(NamedTuple):
@@ -69,8 +66,8 @@ def classify(structure: Structure, reading: Reading) -> tuple[PartOf, ...]:
             kind = own or around or "other"
             inside[module.name] = kind if kind != "norm" else (around or "norm")
         stack, layer = places.get(module.parent, ("", None)) if module.name else ("", None)
-        if layer is None and _NUMBER.fullmatch(word):
-            stack, layer = module.parent, int(word)
+        if layer is None and (number := numeral(word)) is not None:
+            stack, layer = module.parent, number
             inside[module.name] = "other"
         places[module.name] = (stack, layer)
         found.append(PartOf(module.position, kind, stack, layer))

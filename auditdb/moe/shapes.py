@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator
 from itertools import takewhile
 
 from auditdb.moe.claims import Bank
-from auditdb.moe.tree import Tree, last
+from auditdb.moe.tree import Tree, last, numeral
 from auditdb.records import Source_
 
-NUMBERED = re.compile(r"(?:[A-Za-z]\w*_)?\d+$")
+NUMBERED = re.compile(r"(?:[A-Za-z]\w*_)?([0-9]{1,9})")
 SHARED = re.compile(r"(^|_)shared?(_|$)")
 EXPERTS = re.compile(r"(^|\.)(\w+_)?experts(\.|$)")
 ROUTER = re.compile(r"(^|_)(gate|router|gating|routing|wg|classifier|switch|router_gate)$")
@@ -27,8 +27,10 @@ def in_experts(name: str) -> bool:
 
 def number_of(name: str) -> int:
     """The number that a name ends in: 3 of `experts.3` and of `experts.expert_3`."""
-    word = last(name)
-    return int(word[len(word.rstrip("0123456789")) :][:9])
+    found = NUMBERED.fullmatch(last(name))
+    if found is None:
+        raise ValueError(f"no expert's name: {name}")
+    return int(found[1])
 
 
 def candidates(tree: Tree, counts: Collection[int], source: Source_) -> Iterator[Bank]:
@@ -41,7 +43,7 @@ def candidates(tree: Tree, counts: Collection[int], source: Source_) -> Iterator
         # A container may hold something beside its experts, but nothing with parameters (nllb's dropout).
         if len(below) < 2 or not (in_experts(name) or len(below) in counts) or SHARED.search(last(name)):
             continue
-        numbered = [at for at in below if NUMBERED.match(last(tree.modules[at].name)) and tree.n_tensors(at)]
+        numbered = [at for at in below if NUMBERED.fullmatch(last(tree.modules[at].name)) and tree.n_tensors(at)]
         places = tuple(sorted(numbered, key=lambda at: number_of(tree.modules[at].name)))
         known = set(places)
         if len(places) > 1 and not any(tree.n_tensors(at) for at in below if at not in known):
@@ -112,7 +114,7 @@ def find_router(tree: Tree, bank: Bank, rows: Collection[int]) -> int | None:
         if named or plain:
             return namesake(tree, bank, named or plain)
         # A layer is as far as a router can be: the next step up holds the routers of other layers.
-        if last(tree.modules[at].name).isdigit() or not tree.modules[at].name:
+        if numeral(last(tree.modules[at].name)) is not None or not tree.modules[at].name:
             return None
         at = tree.parent(at)
     return None
@@ -137,7 +139,7 @@ def named_router(tree: Tree, bank: Bank) -> int | None:
             word = last(tree.modules[child].name)
             if ROUTER.search(word) and not SHARED.search(word) and (logit_rows(tree, child, ()) or 0) > 1:
                 return child
-        if last(tree.modules[at].name).isdigit() or not tree.modules[at].name:
+        if numeral(last(tree.modules[at].name)) is not None or not tree.modules[at].name:
             return None
         at = tree.parent(at)
     return None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from itertools import accumulate
 
 from auditdb.records import Module, Structure, Tensor
 
 Signature = tuple[tuple[str, tuple[int, ...]], ...]
+
+_NUMERAL = re.compile(r"[0-9]{1,9}")
 
 
 class Tree:
@@ -114,3 +117,12 @@ class Tree:
 def last(name: str) -> str:
     """The last component of a dotted name."""
     return name.rpartition(".")[2]
+
+
+def numeral(component: str) -> int | None:
+    """The number that a component of a name is, as of a layer or an expert; None for a word.
+
+    Numbers of ten digits are words: int() refuses long ones. So are numbers of other scripts, and `²`, which isdigit()
+    takes.
+    """
+    return int(component) if _NUMERAL.fullmatch(component) else None

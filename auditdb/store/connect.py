@@ -40,7 +40,7 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
     """
     refuse_what_is_no_file(path)
     if not path.exists() or path.stat().st_size == 0:
-        raise StoreError(_no_store(path))
+        raise StoreError(no_store(path))
     # In a folder that can't be written SQLite can't make the -shm file that a WAL reader needs; without a -wal beside
     # it the file is whole by itself.
     wal = path.with_name(path.name + "-wal")
@@ -55,7 +55,7 @@ def open_for_reading(path: Path, *, behind_is_fine: bool = False) -> sqlite3.Con
         if not is_fresh(connection):
             check_identity(connection, path)
         elif not behind_is_fine:
-            raise StoreError(_no_store(path))
+            raise StoreError(no_store(path))
         if not behind_is_fine:
             check_revision(revision(connection), path)
     except BaseException as error:
@@ -123,7 +123,7 @@ def is_fresh(connection: sqlite3.Connection) -> bool:
     return nobodys == 0 and tables == 0
 
 
-def _no_store(path: Path) -> str:
+def no_store(path: Path) -> str:
     return f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one"
 
 

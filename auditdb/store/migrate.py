@@ -16,6 +16,7 @@ from auditdb.store.connect import (
     head_revision,
     is_fresh,
     migrations_folder,
+    no_store,
     open_for_writing,
     revision,
     store_sentence,
@@ -77,8 +78,8 @@ def back_up(connection: sqlite3.Connection, path: Path, target: Path | None = No
     if not target.parent.is_dir():
         raise StoreError(f"the folder of the backup does not exist: {target.parent}")
     try:
-        # Of a damaged schema VACUUM says that it can't open the copy.
-        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if is_fresh(connection):  # asked here too, since of a damaged schema VACUUM says that it can't open the copy
+            raise StoreError(no_store(path))
         # Absolute, since SQLite takes a name like `file:x` for an address.
         connection.execute("VACUUM INTO ?", (str(target.absolute()),))
     except BaseException as error:

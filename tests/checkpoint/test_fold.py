@@ -49,3 +49,17 @@ def test_names_of_strangers_are_fit_for_one_line() -> None:
 @given(st.sets(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
 def test_folding_counts_each_name_once(rows: set[tuple[int, int]]) -> None:
     assert sum(f.n for f in fold(f"a.{i}.b.{j}" for i, j in rows)) == len(rows)
+
+
+def test_names_that_only_look_like_a_pattern_are_kept_each_by_itself() -> None:
+    """A number that int() would not give back, braces, and a name of a thousand numbers: none may swallow another."""
+    names = ["l.3.w", "l.03.w", "l.٣.w", "l.².w", "l.{}.w", "l.4.w", f"l.{'9' * 5_000}.w", "0." * 3_000 + "w"]
+    assert fold(names) == (
+        Folded("l.{}.w", 1),
+        Folded("l.{3-4}.w", 2),
+        Folded("l.03.w", 1),
+        Folded("l.٣.w", 1),
+        Folded("l.².w", 1),
+        Folded(shown(f"l.{'9' * 5_000}.w"), 1),
+        Folded(shown("0." * 3_000 + "w"), 1),
+    )

@@ -93,3 +93,21 @@ def test_header_length(first: bytes, size: int | None, expected: int | str) -> N
 def test_without_a_size_nothing_is_said_about_the_end() -> None:
     text = json.dumps(header({"a": ("F32", (2,))})).encode()
     assert parse_header(text, "f", None).problems == ()
+
+
+def test_tensors_that_add_up_to_more_than_any_file_holds_are_left_out() -> None:
+    """Each fits 64 bits, their sum does not, and a store takes no such number."""
+    entry = {"dtype": "U8", "shape": [2**62], "data_offsets": [0, 2**62]}
+    found = parse_header(json.dumps({"a": entry, "b": entry}).encode(), "f", None)
+    assert (found.tensors, found.problems) == ((), ("its tensors add up to more than any file holds",))
+
+
+def test_the_problems_of_one_file_are_counted_after_a_thousand() -> None:
+    raw = json.dumps({f"t.{at}": 7 for at in range(1_200)}).encode()
+    found = parse_header(raw, "f", None).problems
+    assert (len(found), found[0], found[999], found[1000]) == (
+        1_001,
+        "t.0: its entry is no object",
+        "t.999: its entry is no object",
+        "and 200 problems more",
+    )

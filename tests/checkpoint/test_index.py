@@ -73,3 +73,17 @@ def test_entries_that_are_no_text() -> None:
     index, messages = parsed(b'{"weight_map": {"a": 1, "\\ud800": "m", "b": "m"}}')
     assert index == Index("i", {"b": "m"}, None, {})
     assert messages == ["2 entries are no pair of texts: a, ?"]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ['{"total_size":1,"a":"\\ud800"}', '{"total_size":1,"a":' + "[" * 970 + "]" * 970 + "}"],
+    ids=["surrogate", "deep"],
+)
+def test_metadata_that_no_store_can_keep_is_a_fault(metadata: str) -> None:
+    index, messages = parsed(b'{"weight_map":{"a":"m.safetensors"},"metadata":' + metadata.encode() + b"}")
+    assert messages[-1] in (
+        "its metadata holds text that is no Unicode, or is nested too deeply",
+        "it is nested too deeply",  # Python's own reader gives up a little earlier in some versions
+    )
+    assert index in (None, Index("i", {"a": "m.safetensors"}, None, {}))

@@ -96,6 +96,11 @@ def huge(**changes: Any) -> bytes:
 @example(encoded(header({"a." * 50_000 + "w": ("U8", (1,))})))
 @example(encoded(header({f"layers.{'9' * 5_000}.w": ("U8", (1,))})))
 @example(encoded(header({"0." * 3_000 + "w": ("U8", (1,))})))
+@example(encoded(header({"layers.٣.w": ("BF16", ()), "layers.0.mlp.gate.weight": ("BF16", ())})))
+@example(
+    encoded(header({f"mlp.experts.{n}.w": ("U8", (2, 2)) for n in (0, 999_999_999)} | {"mlp.gate.w": ("U8", (2, 2))}))
+)
+@example(encoded(header({f"mlp.experts.{n}.w": ("U8", (2, 2)) for n in ("3", "03")} | {"mlp.gate.w": ("U8", (2, 2))})))
 @example(encoded(header({"layers.3.w": ("U8", (1,)), "layers.03.w": ("U8", (2,)), "layers.{}.w": ("U8", (3,))})))
 def test_any_header(file: bytes) -> None:
     look({"model.safetensors": file})

@@ -20,20 +20,26 @@ from auditdb.inspect.from_headers import read_headers_tree
 from auditdb.inspect.quiet import quiet
 from auditdb.inspect.tree import read_tree
 from auditdb.moe import read_moe
-from auditdb.records import Declared, StoredTensor
+from auditdb.records import Declared, StoredTensor, Structure
 from auditdb.store import rows
 from tests.fuzz.configs import made_up, mutated
 from tests.fuzz.law import assert_storable, fuzzed, lawful
 from tests.small import structure
 
-# Eight experts and a router in each of two layers, among them names that are no numbers to Python's int().
-TREE = read_headers_tree(
-    [
-        StoredTensor(f"model.layers.{layer}.mlp.{name}.weight", "f", shape, "BF16", 0, 0)
-        for layer in ("0", "1", "²", "٣")
-        for name, shape in (("gate", (8, 4)), *((f"experts.{expert}.up", (4, 4)) for expert in range(8)))
-    ]
-)
+
+def tree_of(*layers: str) -> Structure:
+    """Eight experts and a router in each of these layers, from tensor names."""
+    return read_headers_tree(
+        [
+            StoredTensor(f"model.layers.{layer}.mlp.{name}.weight", "f", shape, "BF16", 0, 0)
+            for layer in layers
+            for name, shape in (("gate", (8, 4)), *((f"experts.{expert}.up", (4, 4)) for expert in range(8)))
+        ]
+    )
+
+
+# Layers that are no numbers to Python's int(), and layers with a gap, as an incomplete checkpoint has them.
+TREES = (structure(), tree_of("0", "1", "²", "٣"), tree_of("0", "5"))
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -71,12 +77,14 @@ def test_a_mutated_real_config(raw: dict[str, Any]) -> None:
 
 @fuzzed(400)
 @given(mutated() | made_up())
+@example({"num_hidden_layers": 2, "num_experts": 8, "num_experts_per_tok": [2, 3]})
+@example({"num_hidden_layers": 2, "num_experts": 8, "num_experts_per_tok": 10**30})
 @example({"num_hidden_layers": 2, "num_experts": 2, "moe_layers_enum": "1 2"})
 @example({"num_hidden_layers": 2, "num_experts": 2, "moe_layers_enum": "9" * 5_000})
 @example({"num_hidden_layers": 2, "num_experts": 2, "mlp_layer_types": [[1], {}]})
 def test_any_config_beside_any_tree(raw: dict[str, Any]) -> None:
     """A tree that was had from headers, or an earlier run, is read beside a config that no class ever validated."""
-    for tree in (structure(), TREE):
+    for tree in TREES:
         reading = read_moe(tree, Declared(), raw)
         assert_storable((tree_checks(raw, tree, reading), rows.reading_content(reading)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from auditdb.report.fold import fold_groups
@@ -52,3 +54,12 @@ def test_groups_fold_where_layers_repeat() -> None:
         {"name": "model.layers.{3-39}.mlp", "n_experts": 8, "groups": 37},
         {"name": "model.layers.{40-41}.mlp", "n_experts": 4, "groups": 2},
     ]
+
+
+def test_what_json_has_no_place_for() -> None:
+    """A BLOB, and what SQLite's 9e999 is: as text, in every format, and JSON stays JSON."""
+    rows = [{"x": b"\xff\x00", "y": float("inf"), "z": float("-inf")}]
+    columns = ["x", "y", "z"]
+    assert json.loads(render(rows, columns, "json")) == [{"x": "ff00", "y": "inf", "z": "-inf"}]
+    assert render(rows, columns, "csv") == "x,y,z\nff00,inf,-inf\n"
+    assert render(rows, columns, "markdown").splitlines()[-1].split() == ["|", "ff00", "|", "inf", "|", "-inf", "|"]

@@ -25,13 +25,24 @@ def test_printable(text: str, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "cell"),
-    [("=1+1", "'=1+1"), ("+x", "'+x"), ("-x", "'-x"), ("@x", "'@x"), ("a=b", "a=b"), (-3, -3), ("", "")],
+    [
+        ("=1+1", "'=1+1"),
+        ("+x", "'+x"),
+        ("-x", "'-x"),
+        ("@x", "'@x"),
+        ("a=b", "a=b"),
+        (-3, -3),
+        ("", ""),
+        ("\t=x", "\\u0009=x"),
+        ("a\x1b[2J\nb", "a\\u001b[2J\\u000ab"),
+    ],
 )
 def test_csv_cell(value: object, cell: object) -> None:
     assert csv_cell(value) == cell
 
 
 def test_markdown_cell() -> None:
+    assert markdown_cell("&lt; $x$") == "\\&lt; \\$x\\$"
     assert markdown_cell("a|b`c*d_e[f](g)<h>") == "a\\|b\\`c\\*d\\_e\\[f\\](g)\\<h\\>"
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from auditdb.errors import AuditError, ForeignStore, StoreAhead, StoreBehind, StoreError
 from auditdb.store.connect import open_for_reading, refuse_unusable
-from auditdb.store.migrate import ensure
+from auditdb.store.migrate import back_up, ensure
 from auditdb.store.write import record
 from tests.small import look
 
@@ -33,6 +34,9 @@ def test_an_empty_database_is_what_a_stopped_first_run_leaves(tmp_path: Path) ->
     with pytest.raises(StoreError) as caught:
         open_for_reading(path)
     assert str(caught.value) == f"there is no store at {path}; `auditdb run MODEL --fast --db {path}` makes one"
+    nothing = open_for_reading(path, behind_is_fine=True)
+    with closing(nothing), pytest.raises(StoreError, match="there is no store"):
+        back_up(nothing, path)
     refuse_unusable(path)
     assert ensure(path) is None
     assert record(path, look()) == 1

@@ -15,7 +15,7 @@ from tests.cli.command import EXAMPLES, Done, auditdb
 
 pytestmark = [pytest.mark.stress, pytest.mark.timeout(1800)]
 MODELS = ("Llama-3.2-1B", "Mixtral-8x7B-v0.1", "gpt-oss-20b")
-SIZES_KB = tuple(range(40, 1_400, 80))
+SIZES_KB = tuple(range(40, 1_400, 120))
 
 
 def mounted(*arguments: str | Path) -> None:
