@@ -69,8 +69,12 @@ def check_tied(raw: Mapping[str, Any], structure: Structure) -> Check:
 
 
 def tied_embeddings(structure: Structure) -> list[tuple[str, str]]:
-    """(name, first name) of each parameter that shares the input embedding or the output head."""
+    """(name, first name) of each parameter that shares the input embedding, the output head, or any other embedding.
+
+    An embedding of entities (luke) or of codes (csm) counts: the key speaks of all that the class can tie.
+    """
     ends = {structure.input_embedding, structure.output_embedding} - {""}
+    ends |= {f"{module.name}.weight" for module in structure.modules if module.class_name.endswith("Embedding")}
     found = [(t.name, t.tied_to) for t in structure.tensors if t.tied_to and ends & {t.name, t.tied_to}]
     for other, first in structure.aliases:
         if any(end.rpartition(".")[0] == first for end in ends):

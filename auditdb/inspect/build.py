@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from auditdb.errors import BuildError, TooLarge
 from auditdb.inspect.budget import MAX_BYTES, build_budget
 from auditdb.inspect.choose import Candidate, candidates, names_library_class, one_line, text_part
+from auditdb.inspect.quiet import quiet
 from auditdb.records import Rung
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ def candidates_for(raw: Mapping[str, Any], trusted: Path | None = None) -> list[
     if trusted is not None and "auto_map" in raw and not names_library_class(raw):
         from auditdb.inspect.remote_build import remote_candidates
 
-        return remote_candidates(raw, trusted)
-    return candidates(raw)
+        with quiet():
+            return remote_candidates(raw, trusted)
+    with quiet():
+        return candidates(raw)
 
 
 def build(raw: Mapping[str, Any], trusted: Path | None = None) -> Built:
@@ -55,7 +58,8 @@ def build(raw: Mapping[str, Any], trusted: Path | None = None) -> Built:
         found = candidates_for(raw, trusted)
     for candidate in found:
         try:
-            model, rung = _on_meta(candidate)
+            with quiet():
+                model, rung = _on_meta(candidate)
         except TooLarge:
             raise
         except BuildError as error:

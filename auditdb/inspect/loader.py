@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import io
-import logging
 import math
 import re
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 
 from auditdb.inspect.build import quick_allocation
+from auditdb.inspect.quiet import quiet
 from auditdb.records import LoaderVerdict, StoredTensor
 
 _INV_FREQ = r"rotary_emb\.inv_freq"
@@ -34,7 +31,7 @@ def load_on_meta(
     Never raises for what is in the checkpoint: where the loader gives up, `LoaderVerdict.error` says why.
     """
     bare = _without_quantization(config)
-    with _quiet(), quick_allocation():
+    with quiet(), quick_allocation():
         try:
             if hasattr(model_class, "_finalize_model_loading"):
                 return _load_5(model_class, bare, stored)
@@ -165,28 +162,6 @@ def _without_quantization(config: Any) -> Any:
         if "quantization_config" in vars(part):
             del part.quantization_config
     return bare
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No report table, progress bar or warning from the library: its findings are returned as data."""
-    import transformers
-
-    library_logging: Any = transformers.utils.logging
-
-    bar = library_logging.is_progress_bar_enabled()
-    level = library_logging.get_verbosity()
-    library_logging.disable_progress_bar()
-    library_logging.set_verbosity(logging.CRITICAL + 1)
-    sink = io.StringIO()
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        library_logging.set_verbosity(level)
-        if bar:
-            library_logging.enable_progress_bar()
 
 
 def _one_line(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from auditdb.checks.tree import check_tied, check_tree_total
-from auditdb.records import Check, Structure
+from auditdb.records import Check, Module, Structure
 from tests.small import structure
 
 
@@ -25,6 +25,22 @@ def encoder_decoder(head_tied: bool) -> Structure:
     ]
     inner = tree.tensors[0]._replace(module=2, name="decoder.embed.weight", tied_to="embed.weight")
     return replace(tree, tensors=(*tensors, inner))
+
+
+def entities_tied() -> Structure:
+    """As LUKE: a table of entities is shared with what predicts them, the head stands alone."""
+    tree = untied()
+    modules = (
+        *tree.modules,
+        Module(9, "entities", "Embedding", "", 0, 20, 20, 0),
+        Module(10, "guess", "Linear", "", 0, 0, 0, 0),
+    )
+    table = tree.tensors[0]._replace(module=9, name="entities.weight")
+    return replace(
+        tree,
+        modules=modules,
+        tensors=(*tree.tensors, table, table._replace(module=10, name="guess.weight", tied_to="entities.weight")),
+    )
 
 
 def test_tree_total() -> None:
@@ -59,6 +75,8 @@ def test_tree_total() -> None:
             "the config keeps the head apart, the tree ties it",
         ),
         ({"tie_word_embeddings": True}, encoder_decoder(head_tied=False), "PASS", ""),
+        ({"tie_word_embeddings": True}, entities_tied(), "PASS", ""),
+        ({"tie_word_embeddings": False}, entities_tied(), "PASS", ""),
         (
             {"tie_word_embeddings": True},
             replace(structure(), output_embedding=""),

@@ -102,16 +102,21 @@ def test_secrets_appear_nowhere(tmp_path: Path) -> None:
 
 
 def test_remote_code_runs_only_when_trusted(tmp_path: Path) -> None:
-    """The folder's code writes a file when it is imported; without the flag no command makes it appear."""
+    """The folder's code writes a file when it is imported; without the flag no command makes it appear.
+
+    It also talks, which is neither data nor a complaint.
+    """
     folder, proof = tmp_path / "model", tmp_path / "it-ran"
     folder.mkdir()
     (folder / "modeling_own.py").write_text(
         f"from pathlib import Path\nPath({str(proof)!r}).write_text('ran')\n"
+        "import sys, warnings\nprint('hello from import')\n"
         "import torch\nfrom transformers import PretrainedConfig, PreTrainedModel\n"
         "class OwnConfig(PretrainedConfig):\n    model_type = 'own'\n"
         "    def __init__(self, size=3, **rest):\n        self.size = size\n        super().__init__(**rest)\n"
         "class OwnModel(PreTrainedModel):\n    config_class = OwnConfig\n"
         "    def __init__(self, config):\n        super().__init__(config)\n"
+        "        print('hello')\n        print('hello', file=sys.stderr)\n        warnings.warn('hello')\n"
         "        self.weight = torch.nn.Linear(config.size, config.size)\n        self.post_init()\n"
         "    def _init_weights(self, module):\n        pass\n"
     )
@@ -131,6 +136,7 @@ def test_remote_code_runs_only_when_trusted(tmp_path: Path) -> None:
         assert not proof.exists()
     done = auditdb("run", folder, "--fast", "--trust-remote-code", cwd=tmp_path)
     assert (done.code, proof.exists()) == (0, True)
+    assert "hello" not in done.out + done.err
     connection = sqlite3.connect(tmp_path / "audit.db")
     assert connection.execute("SELECT path, length(sha256) FROM code_files").fetchall() == [("modeling_own.py", 64)]
     assert connection.execute("SELECT n_params, model_class FROM run_summary").fetchall() == [(30, "OwnModel")]
