@@ -18,6 +18,7 @@ FLOORS = {
     "records": 0,
     "digests": 0,
     "fold": 0,
+    "words": 0,
     "diff_records": 0,
     "inspect": 1,
     "moe": 1,
@@ -32,7 +33,13 @@ FLOORS = {
     "__main__": 6,
 }
 # Rooms of one floor that may speak to each other: checks judge what checkpoint and moe give as records.
-NEIGHBOURS = {("checks", "checkpoint"), ("inspect", "checkpoint"), ("checks", "moe"), ("digests", "records")}
+NEIGHBOURS = {
+    ("checks", "checkpoint"),
+    ("inspect", "checkpoint"),
+    ("checks", "moe"),
+    ("digests", "records"),
+    ("fold", "words"),
+}
 HEAVY = {"torch", "transformers", "accelerate"}
 
 

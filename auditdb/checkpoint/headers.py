@@ -10,8 +10,8 @@ import json
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from auditdb.checkpoint.fold import shown
 from auditdb.records import StoredTensor
+from auditdb.words import shown
 
 LENGTH_BYTES = 8
 MAX_HEADER_BYTES = 100_000_000  # the format's own limit

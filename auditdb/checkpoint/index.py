@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
-from auditdb.checkpoint.fold import listing, shown
+from auditdb.fold import listing
 from auditdb.records import Fault, Index
+from auditdb.words import shown
 
 MAX_INDEX_BYTES = 200_000_000  # of 200,000 tensors, the largest real ones, an index takes 20 MB
 MAX_ENTRIES = 2_000_000

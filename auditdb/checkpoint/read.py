@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from auditdb.checkpoint.fold import listing, shown
 from auditdb.checkpoint.folder import ByteSource, FileLike
 from auditdb.checkpoint.headers import LENGTH_BYTES, Header, header_length, parse_header
 from auditdb.checkpoint.index import MAX_INDEX_BYTES, parse_index
+from auditdb.fold import listing
 from auditdb.records import Checkpoint, CheckpointFile, Fault, Index
+from auditdb.words import shown
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -188,8 +189,8 @@ def _total_size(index: Index, read: list[_Read], *, complete: bool) -> list[Faul
     total = sum(t.end - t.begin for r in read for t in r.header.tensors)
     if total == index.total_size:
         return []
-    delta = index.total_size - total
-    message = f"total_size says {index.total_size:,} bytes, the shards hold {total:,} ({delta:+,})"
+    off = f"{abs(total - index.total_size):,} {'more' if total > index.total_size else 'fewer'}"
+    message = f"total_size says {index.total_size:,} bytes, the shards hold {total:,}: {off}"
     return [Fault("index", index.file, message)]
 
 

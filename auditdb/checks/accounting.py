@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from auditdb.checkpoint.fold import listing
 from auditdb.checkpoint.headers import n_elements
 from auditdb.checks.extras import Extra
+from auditdb.fold import listing
 from auditdb.records import StoredTensor, Structure
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditdb.checkpoint.fold import Folded, fold
 from auditdb.checkpoint.headers import n_elements
 from auditdb.checks.accounting import bytes_line, numbers_line
 from auditdb.checks.differences import Differences, absent_head, lost_tensors, sentences
 from auditdb.checks.extras import IGNORED, SCALES, Extra, as_extra, known_extras
 from auditdb.checks.packing import Unpacked, quantization_of, unpack
+from auditdb.fold import Folded, fold
 from auditdb.records import Check, Checkpoint, ExpectedTensor, LoaderVerdict, StoredTensor, Structure
+from auditdb.words import counted
 
 NAME = "checkpoint"
 Load = Callable[[Sequence[StoredTensor]], LoaderVerdict]
@@ -89,7 +90,7 @@ def checkpoint_fit(
     check = Check(
         NAME,
         status,
-        expected=f"{len(wanted):,} tensors, {sum(map(n_elements, wanted.values())):,} numbers",
+        expected=f"{counted(len(wanted), 'tensor')}, {sum(map(n_elements, wanted.values())):,} numbers",
         seen=_seen(checkpoint.tensors, unpacked, extras),
         reason="; ".join((*_head(status, equal, found), *(accounts if status == "PASS" else ()))),
     )
@@ -139,7 +140,7 @@ def _head(status: str, equal: bool, found: Differences) -> tuple[str, ...]:
 
 
 def _seen(tensors: Sequence[StoredTensor], unpacked: Unpacked, extras: Sequence[Extra]) -> str:
-    text = f"{len(tensors):,} tensors"
+    text = counted(len(tensors), "tensor")
     if unpacked.n_packed:
         text += f", {unpacked.n_packed:,} of them packed"
     if extras:

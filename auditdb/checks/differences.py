@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from auditdb.checkpoint.fold import listing, numbers, shown, template
 from auditdb.checkpoint.headers import n_elements
+from auditdb.fold import listing, numbers, template
 from auditdb.records import Checkpoint, LoaderVerdict, Status, StoredTensor, Structure
+from auditdb.words import shown
 
 _EXPERT = re.compile(r"experts\.(?:expert_)?\{\}")  # in a template
 Shape = tuple[int, ...]

@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditdb.checkpoint.fold import listing, template
 from auditdb.checks.checkpoint import unreadable
 from auditdb.checks.packing import quantization_of
+from auditdb.fold import listing, template
 from auditdb.records import Check, Checkpoint, StoredTensor
+from auditdb.words import counted
 
 MOST_TOLD = 5
 
@@ -44,7 +45,7 @@ def check_dtypes(checkpoint: Checkpoint | None, raw_config: Mapping[str, Any]) -
         return Check("dtypes", "PASS", expected, seen)
     if len(told) > MOST_TOLD:
         told = [*told[:MOST_TOLD], f"{len(told) - MOST_TOLD:,} more kinds"]
-    return Check("dtypes", "FAIL", expected, f"{odd:,} tensors of another dtype", "; ".join(told))
+    return Check("dtypes", "FAIL", expected, f"{counted(odd, 'tensor')} of another dtype", "; ".join(told))
 
 
 def _odd_ones(tensors: Sequence[StoredTensor], overall: Counter[str]) -> list[tuple[str, list[str], str]]:

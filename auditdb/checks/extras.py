@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from auditdb.checkpoint.fold import Folded, fold
 from auditdb.checkpoint.headers import n_elements
+from auditdb.fold import Folded, fold
 from auditdb.records import StoredTensor, Structure
 
 SCALES = "quantisation scales"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from auditdb.checkpoint.fold import shown
 from auditdb.checks.checkpoint import unreadable
 from auditdb.records import Check, Checkpoint, Fault
+from auditdb.words import counted, shown
 
 MOST_TOLD = 5  # faults in one reason; the rest is counted
 
@@ -24,7 +24,9 @@ def check_index(checkpoint: Checkpoint | None) -> Check:
         return Check("index", "SKIP", reason="the checkpoint is one file, which needs no index")
     size = sum(t.end - t.begin for t in checkpoint.tensors)
     reason = "" if checkpoint.index.total_size is not None else "the index states no total_size"
-    return Check("index", "PASS", _stated(checkpoint), f"{len(checkpoint.tensors):,} tensors, {size:,} bytes", reason)
+    return Check(
+        "index", "PASS", _stated(checkpoint), f"{counted(len(checkpoint.tensors), 'tensor')}, {size:,} bytes", reason
+    )
 
 
 def check_headers(checkpoint: Checkpoint | None) -> Check:
@@ -32,15 +34,15 @@ def check_headers(checkpoint: Checkpoint | None) -> Check:
     if checkpoint is None:
         return Check("headers", "SKIP", reason="no weights lie beside the config")
     files = [f for f in checkpoint.files if f.kind == "safetensors"]
-    expected = f"{len(files):,} well-formed headers"
+    expected = counted(len(files), "well-formed header")
     faults = [f for f in checkpoint.faults if f.check == "headers"]
     if faults:
         return _failed("headers", expected, faults)
     if not files:
         return Check("headers", "SKIP", reason=unreadable(checkpoint))
     unsized = sum(f.size is None for f in files)
-    seen = f"{len(checkpoint.tensors):,} tensors in {len(files):,} files"
-    reason = f"the size of {unsized:,} files is unknown, so their ends are unchecked" if unsized else ""
+    seen = f"{counted(len(checkpoint.tensors), 'tensor')} in {counted(len(files), 'file')}"
+    reason = f"the size of {counted(unsized, 'file')} is unknown, so their ends are unchecked" if unsized else ""
     return Check("headers", "PASS", expected, seen, reason)
 
 
@@ -49,11 +51,11 @@ def _stated(checkpoint: Checkpoint) -> str:
     if index is None:
         return "an index"
     size = "" if index.total_size is None else f", {index.total_size:,} bytes"
-    return f"{len(index.weight_map):,} tensors{size}"
+    return f"{counted(len(index.weight_map), 'tensor')}{size}"
 
 
 def _failed(name: str, expected: str, faults: list[Fault]) -> Check:
     told = [f"{shown(f.file)}: {f.message}" for f in faults[:MOST_TOLD]]
     if len(faults) > MOST_TOLD:
         told.append(f"{len(faults) - MOST_TOLD:,} more")
-    return Check(name, "FAIL", expected, f"{len(faults):,} faults", "; ".join(told))
+    return Check(name, "FAIL", expected, counted(len(faults), "fault"), "; ".join(told))

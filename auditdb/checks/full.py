@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditdb.checkpoint.fold import listing, shown
 from auditdb.checks.extras import SCALES, known_extras
 from auditdb.checks.packing import quantization_of, unpack
+from auditdb.fold import listing
 from auditdb.records import Check, Checkpoint, LoaderVerdict, StoredTensor, Structure, WeightStat
+from auditdb.words import counted, shown
 
 # (name on disk, the stored name that it is a copy of, numbers that differ, the largest difference).
 Copy = tuple[str, str, int, float]
@@ -30,7 +31,7 @@ def check_full_total(fast: Structure, loaded: Structure, raw_config: Mapping[str
     if quantization is not None:
         method = str(quantization.get("quant_method", "an unnamed method"))
         if wanted.items() <= found.items():
-            besides = f"{len(found) - len(wanted):,} tensors of {method} besides"
+            besides = f"{counted(len(found) - len(wanted), 'tensor')} of {method} besides"
             return Check("full_total", "PASS", str(total), str(sum(_numel(found[name]) for name in wanted)), besides)
         reason = f"the weights are packed by {method}, and the library did not unpack them"
         return Check("full_total", "SKIP", str(total), str(seen), reason)
@@ -112,21 +113,27 @@ def check_finite(stats: Sequence[WeightStat] | None, *, unread: Sequence[str] = 
             counts[1] += stat.n_inf
     tensors = len({stat.name for stat in stats})
     numbers = sum(stat.numel for stat in stats)
-    left = f"{len(unread):,} tensors were not looked at: {listing(unread)}" if unread else ""
+    left = f"{counted(len(unread), 'tensor')} not looked at: {listing(unread)}" if unread else ""
     if not bad and unread:
-        seen = f"{numbers:,} finite numbers in {tensors:,} tensors"
+        seen = f"{counted(numbers, 'finite number')} in {counted(tensors, 'tensor')}"
         return Check("finite", "SKIP", "no NaN, no Inf", seen, left)
     if not bad:
-        return Check("finite", "PASS", "no NaN, no Inf", f"{numbers:,} finite numbers in {tensors:,} tensors", left)
-    parts = [f"{shown(name)}: {_counted(*counts)}" for name, counts in list(bad.items())[:5]]
+        return Check(
+            "finite",
+            "PASS",
+            "no NaN, no Inf",
+            f"{counted(numbers, 'finite number')} in {counted(tensors, 'tensor')}",
+            left,
+        )
+    parts = [f"{shown(name)}: {_not_finite(*counts)}" for name, counts in list(bad.items())[:5]]
     if len(bad) > 5:
         parts.append(f"and {len(bad) - 5:,} more tensors")
-    total = _counted(sum(n for n, _ in bad.values()), sum(n for _, n in bad.values()))
-    seen = f"{total} in {len(bad):,} of {tensors:,} tensors"
+    total = _not_finite(sum(n for n, _ in bad.values()), sum(n for _, n in bad.values()))
+    seen = f"{total} in {len(bad):,} of {counted(tensors, 'tensor')}"
     return Check("finite", "FAIL", "no NaN, no Inf", seen, "; ".join([*parts, *([left] if left else [])]))
 
 
-def _counted(n_nan: int, n_inf: int) -> str:
+def _not_finite(n_nan: int, n_inf: int) -> str:
     return " and ".join(f"{n:,} {word}" for n, word in ((n_nan, "NaN"), (n_inf, "Inf")) if n)
 
 

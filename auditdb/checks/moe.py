@@ -13,6 +13,7 @@ from auditdb.moe.layers import moe_layers, said_layers
 from auditdb.moe.shapes import logit_rows, number_of, stacks
 from auditdb.moe.tree import Tree, last
 from auditdb.records import Check, Declared, Expert, MoeGroup, Reading, Structure
+from auditdb.words import counted
 
 SHOWN = 5  # faults that a check spells out; the rest are counted
 
@@ -42,7 +43,7 @@ def check_moe_groups(structure: Structure, reading: Reading) -> Check:
         shared = [row.name for row in experts[group.name] if row.kind == "shared"]
         faults += _router_faults(tree, group, routers[group.name], shared)
         faults += _slice_faults(tree, group, routed) if group_is_fused(routed) else _module_faults(tree, group, routed)
-    whole = f"{len(reading.groups)} groups, each with its router and its experts of one shape"
+    whole = f"{counted(len(reading.groups), 'group')}, each with its router and its experts of one shape"
     return _verdict("moe_groups", faults, whole, [])
 
 
@@ -54,7 +55,7 @@ def group_is_fused(routed: list[Expert]) -> bool:
 def _router_faults(tree: Tree, group: MoeGroup, routers: list[str], shared: list[str]) -> list[Fault]:
     """A router, and a row of logits for each expert and zero expert (and, in inkling, for each shared slice)."""
     if not routers:
-        return [Fault(group.name, f"1 router for {group.n_experts} experts", "0 routers")]
+        return [Fault(group.name, f"1 router for {counted(group.n_experts, 'expert')}", "0 routers")]
     wanted = group.n_experts + group.n_zero
     slices = max((shape[0] for name in shared for shape in stacks(tree, tree.place[name])), default=0)
     each = [logit_rows(tree, tree.place[name], (wanted, wanted + slices)) for name in routers]
@@ -63,7 +64,9 @@ def _router_faults(tree: Tree, group: MoeGroup, routers: list[str], shared: list
         return [Fault(group.name, f"experts for the {rows} rows of {routers[0]}", "0 experts")]
     if None in each or rows in (wanted, wanted + slices) or is_product_key_router(routers[0]):
         return []
-    return [Fault(group.name, f"{rows} experts, as {last(routers[0])} has rows", f"{wanted} experts")]
+    return [
+        Fault(group.name, f"{counted(rows, 'expert')}, as {last(routers[0])} has rows", f"{counted(wanted, 'expert')}")
+    ]
 
 
 def _slice_faults(tree: Tree, group: MoeGroup, routed: list[Expert]) -> list[Fault]:
@@ -104,7 +107,7 @@ def check_moe_config(raw_config: Mapping[str, Any], structure: Structure, readin
     numbers = Numbers(raw_config, Declared())
     parts = [part for part in numbers.expert_parts if part.first(COUNT_KEYS)]
     if not parts:
-        seen = f"{len(reading.groups)} groups" if reading.groups else ""
+        seen = counted(len(reading.groups), "group") if reading.groups else ""
         return Check("moe_config", "SKIP", "", seen, "config.json says nothing of a number of experts")
     owners = {group.name: numbers.part_of(group.name) for group in reading.groups}
     tree = Tree(structure)

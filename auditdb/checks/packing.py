@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from auditdb.checkpoint.fold import template
 from auditdb.checkpoint.headers import n_elements
+from auditdb.fold import template
 from auditdb.records import StoredTensor
 
 Shape = tuple[int, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,6 +12,17 @@ from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, AllOption, DbOption, Format, FormatOption, LimitOption, RunArgument
 from auditdb.store.read import Row, ask, reading, run_rows, shown
 from auditdb.store.select import select_run
+
+
+class Mode(str, Enum):
+    fast = "fast"
+    full = "full"
+
+
+class Status(str, Enum):
+    PASS = "PASS"
+    FAIL = "FAIL"
+
 
 LIST_COLUMNS = ["run_id", "model", "revision", "mode", "status", "model_class", "n_params", "n_experts"]
 LIST_COLUMNS += ["started_at", "toolchain"]
@@ -29,8 +41,8 @@ def list_runs(
     model: Annotated[Optional[str], typer.Option("--model", help="Part of the model's name.")] = None,
     revision: Annotated[Optional[str], typer.Option("--revision", help="Start of the revision.")] = None,
     toolchain: Annotated[Optional[str], typer.Option("--toolchain", help="Part of it, like transformers5.")] = None,
-    mode: Annotated[Optional[str], typer.Option("--mode", help="fast or full.")] = None,
-    status: Annotated[Optional[str], typer.Option("--status", help="PASS or FAIL.")] = None,
+    mode: Annotated[Optional[Mode], typer.Option("--mode", case_sensitive=False, help="How it was had.")] = None,
+    status: Annotated[Optional[Status], typer.Option("--status", case_sensitive=False, help="What came of it.")] = None,
     limit: LimitOption = 20,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Skip so many rows.")] = 0,
     form: FormatOption = Format.table,
@@ -44,8 +56,8 @@ def list_runs(
             model=_containing(model),
             revision=None if revision is None else _escaped(revision) + "%",
             toolchain=_containing(toolchain),
-            mode=None if mode is None else mode.lower(),
-            status=None if status is None else status.upper(),
+            mode=None if mode is None else mode.value,
+            status=None if status is None else status.value,
             limit=limit,
             offset=offset,
         )

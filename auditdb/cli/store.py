@@ -9,6 +9,7 @@ import typer
 
 from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, DbOption, Format, FormatOption
+from auditdb.words import counted
 
 db_app = typer.Typer(help="The store itself.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -115,4 +116,4 @@ def merge(
     ensure(db)
     for other in others:
         added, known = merge_store(db, other)
-        output.data(f"{other}: {added} runs added, {known} known already\n")
+        output.data(f"{other}: {counted(added, 'run')} added, {known} known already\n")

@@ -11,6 +11,7 @@ import typer
 
 from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, DbOption, Format, FormatOption
+from auditdb.words import counted
 
 EXAMPLES = """Examples:
 
@@ -70,5 +71,5 @@ def sweep(
         output.rows(bad, ["model", "status", "run", "reason"], form.value, whole=True)
     parts = [f"{counts[status]} {status}" for status in ("PASS", "FAIL", "failed") if counts[status]]
     again = f" ({skipped} recorded before, skipped)" if skipped else ""
-    output.say(f"{len(models)} models: {', '.join(parts) or 'nothing to do'}{again}; store {db}")
+    output.say(f"{counted(len(models), 'model')}: {', '.join(parts) or 'nothing to do'}{again}; store {db}")
     return 1 if bad else 0

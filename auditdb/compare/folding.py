@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from auditdb.checkpoint.fold import fold, template
 from auditdb.compare.renames import Look, Pair, renames, subject_of
 from auditdb.diff_records import Change, Field
+from auditdb.fold import fold, template
 from auditdb.store.diff import Thing
 
 Fields = tuple[Field, ...]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import NamedTuple
 
-from auditdb.checkpoint.fold import numbers, template
+from auditdb.fold import numbers, template
 from auditdb.store.diff import Thing
 
 MANY = 10_000  # pairs of families that look alike; beyond it only the order decides

@@ -11,6 +11,7 @@ from auditdb.compare.disk import ExpectedDiff
 from auditdb.compare.tree import TreeDiff
 from auditdb.diff_records import Change, Section, Verdict
 from auditdb.report.text import exact, human, printable
+from auditdb.words import counted
 
 Row = Mapping[str, Any]
 
@@ -102,16 +103,14 @@ def _reorganised(a: Row, b: Row, sections: Mapping[str, Section], tree: TreeDiff
     if a["n_experts"]:
         pieces.append(f"{exact(a['n_experts'])} logical experts in both")
     if a["expectation_id"] is not None and b["expectation_id"] is not None:
-        how = f"equal up to {_count(expected.n_renamed, 'rename')}" if expected.n_renamed else "equal by name and shape"
+        how = (
+            f"equal up to {counted(expected.n_renamed, 'rename')}" if expected.n_renamed else "equal by name and shape"
+        )
         pieces.append(f"{exact(a['n_expected'])} expected tensors {how}")
     elif tree.n_renamed_parameters:
-        pieces.append(f"parameters equal up to {_count(tree.n_renamed_parameters, 'rename')}")
+        pieces.append(f"parameters equal up to {counted(tree.n_renamed_parameters, 'rename')}")
     pieces += _integrity_piece(sections.get("integrity"))
     return printable(f"same weights, other modules{chains}: {', '.join(pieces)}")
-
-
-def _count(number: int, one: str, many: str = "") -> str:
-    return f"{exact(number)} {one if number == 1 else many or one + 's'}"
 
 
 def _config_piece(section: Section | None) -> list[str]:
@@ -129,8 +128,8 @@ def _config_piece(section: Section | None) -> list[str]:
     told = [text for change in changes if (text := _config_text(change))][:CONFIG_KEYS_TOLD]
     rest = len(changes) - len(told)
     if not told:
-        return [_count(len(changes), "config key")]
-    return [", ".join(told) + (f" and {_count(rest, 'more config key')}" if rest else "")]
+        return [counted(len(changes), "config key")]
+    return [", ".join(told) + (f" and {counted(rest, 'more config key')}" if rest else "")]
 
 
 def _config_text(change: Change) -> str:

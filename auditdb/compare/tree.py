@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditdb.checkpoint.fold import listing, template
 from auditdb.compare.folding import Matched, fold_alone, fold_alone_below, fold_changed, fold_renamed, match, prefixes
 from auditdb.compare.renames import Look, Pair
 from auditdb.diff_records import Change, Field, Section
+from auditdb.fold import listing, template
 from auditdb.store.diff import Thing, knows_prefix, only_in, side_by_side
 
 Row = Mapping[str, Any]

@@ -17,6 +17,7 @@ from auditdb.moe.rows import expert_rows, mark
 from auditdb.moe.structural import structural
 from auditdb.moe.tree import Tree
 from auditdb.records import Declared, Expert, Mark, MoeGroup, Reading, Router, Structure
+from auditdb.words import counted
 
 # Strongest first.
 SOURCES: dict[str, Callable[[Tree, Numbers], Claims]] = {
@@ -97,4 +98,4 @@ def _together(one: MoeGroup, other: MoeGroup) -> MoeGroup:
 
 def _low_trust(experts: list[Expert]) -> tuple[str, ...]:
     guessed = Counter(row.moe_group for row in experts if row.source == "name")
-    return tuple(f"{count} experts of {group} are known by their name only" for group, count in guessed.items())
+    return tuple(f"{counted(count, 'expert')} of {group} known by name only" for group, count in guessed.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditdb.checkpoint.fold import fold, template
+from auditdb.fold import fold, template
 
 Row = Mapping[str, Any]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditdb.checkpoint.fold import fold
+from auditdb.fold import fold
 from auditdb.moe.parts import KINDS, classify
 from auditdb.records import Expert, Mark, Module, Reading, Structure
 from auditdb.report.text import human, printable

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditdb.report.text import exact, human, human_bytes, printable
+from auditdb.words import counted
 
 Row = Mapping[str, Any]
 
@@ -54,8 +55,8 @@ def counted_lines(run: Row, groups: Sequence[Row]) -> list[str]:
         lines.append(
             _line(
                 "checkpoint",
-                f"{exact(run['checkpoint_tensors'])} tensors in {run['checkpoint_files']} files, "
-                f"{exact(run['checkpoint_numbers'])} stored numbers, {human_bytes(run['checkpoint_bytes'])}",
+                f"{counted(run['checkpoint_tensors'], 'tensor')} in {counted(run['checkpoint_files'], 'file')}, "
+                f"{counted(run['checkpoint_numbers'], 'stored number')}, {human_bytes(run['checkpoint_bytes'])}",
             )
         )
     for note in notes_of(run):
@@ -87,11 +88,11 @@ def moe_line(run: Row, groups: Sequence[Row]) -> str:
     """`32 groups, 32 routers, 256 routed experts (8 a group, top-2)`; `none` for a dense model."""
     if not run["n_groups"]:
         return "none: dense, no router, no expert"
-    sizes = _counted(Counter(group["n_experts"] for group in groups))
-    top_k = _counted(Counter("unknown" if group["top_k"] is None else group["top_k"] for group in groups))
+    sizes = _sizes(Counter(group["n_experts"] for group in groups))
+    top_k = _sizes(Counter("unknown" if group["top_k"] is None else group["top_k"] for group in groups))
     text = (
-        f"{exact(run['n_groups'])} groups, {exact(run['n_routers'])} routers, {exact(run['n_experts'])} routed experts "
-        f"({sizes} a group, top-{top_k})"
+        f"{counted(run['n_groups'], 'group')}, {counted(run['n_routers'], 'router')}, "
+        f"{counted(run['n_experts'], 'routed expert')} ({sizes} a group, top-{top_k})"
     )
     if run["n_shared"]:
         text += f", {exact(run['n_shared'])} shared"
@@ -100,7 +101,7 @@ def moe_line(run: Row, groups: Sequence[Row]) -> str:
     return text
 
 
-def _counted(values: Counter[Any]) -> str:
+def _sizes(values: Counter[Any]) -> str:
     """One value, or the values in order of size: `4/8/256`."""
     return "/".join(str(value) for value in sorted(values, key=lambda value: (isinstance(value, str), value)))
 

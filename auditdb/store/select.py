@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from difflib import get_close_matches
 from pathlib import Path
 
 from auditdb.errors import SelectorError
@@ -61,7 +62,7 @@ def _base(connection: sqlite3.Connection, base: str) -> tuple[Row, int, str | No
         name, _, revision = base.rpartition("@")
         models = _models(connection, name)
     if not models:
-        raise SelectorError(f"no run fits '{base}'; `auditdb list` shows the runs")
+        raise SelectorError(f"no run fits '{base}'; {_alike(connection, base)}`auditdb list` shows the runs")
     if len(models) > 1:
         listed = ", ".join(str(model["name"]) for model in models[:6]) + (", …" if len(models) > 6 else "")
         raise SelectorError(f"'{base}' fits {len(models)} models: {listed}; write more of the name")
@@ -74,7 +75,10 @@ def _base(connection: sqlite3.Connection, base: str) -> tuple[Row, int, str | No
 
 
 def _models(connection: sqlite3.Connection, text: str) -> list[Row]:
-    """The models that a text names: by full name, by the folder it is a path of, or by the last parts of the name."""
+    """The models that a text names: by full name, by the folder it is a path of, or by the last parts of the name.
+
+    Capitals count only where they tell two models apart.
+    """
     exact = ask(connection, "select_model", name=text)
     if exact:
         return exact
@@ -88,7 +92,18 @@ def _models(connection: sqlite3.Connection, text: str) -> list[Row]:
     if exact:
         return exact
     tail = "/" + text.strip("/")
-    return [model for model in ask(connection, "select_models") if str(model["name"]).endswith(tail)]
+    models = ask(connection, "select_models")
+    fitting = [model for model in models if str(model["name"]).endswith(tail)]
+    return fitting or [model for model in models if f"/{model['name']}".casefold().endswith(tail.casefold())]
+
+
+def _alike(connection: sqlite3.Connection, text: str) -> str:
+    """`did you mean Mixtral-8x7B-v0.1? ` where a model's name, or the last part of one, is nearly the text."""
+    names = [str(model["name"]) for model in ask(connection, "select_models")]
+    asked = text.partition("@")[0].rpartition("/")[2].casefold()
+    parts = {name.rpartition("/")[2].casefold(): name.rpartition("/")[2] for name in names}
+    near = get_close_matches(asked[:200], parts, n=1)
+    return f"did you mean {parts[near[0]]}? " if near else ""
 
 
 def _revision(connection: sqlite3.Connection, model: Row, text: str) -> str:

@@ -101,12 +101,12 @@ INDEX_FAULTS: dict[str, tuple[Callable[[Path], None], list[Fault]]] = {
     ),
     "total_size off by one": (
         edit_index(lambda raw: raw["metadata"].update(total_size=44)),
-        [Fault("index", INDEX, "total_size says 44 bytes, the shards hold 43 (+1)")],
+        [Fault("index", INDEX, "total_size says 44 bytes, the shards hold 43: 1 fewer")],
     ),
     "a tensor in two shards": (
         more_in_two,
         [
-            Fault("index", INDEX, "total_size says 43 bytes, the shards hold 55 (-12)"),
+            Fault("index", INDEX, "total_size says 43 bytes, the shards hold 55: 12 more"),
             Fault("index", TWO, f"a.0.weight: in {ONE} as well"),
         ],
     ),
@@ -114,7 +114,7 @@ INDEX_FAULTS: dict[str, tuple[Callable[[Path], None], list[Fault]]] = {
         unlisted_in_two,
         [
             Fault("index", TWO, "it holds d.weight, which the index does not list"),
-            Fault("index", INDEX, "total_size says 43 bytes, the shards hold 55 (-12)"),
+            Fault("index", INDEX, "total_size says 43 bytes, the shards hold 55: 12 more"),
         ],
     ),
     "an entry that leaves the folder": (
@@ -188,7 +188,7 @@ def test_one_fault_of_a_header(name: str, tmp_path: Path) -> None:
         "headers",
         "FAIL",
         "2 well-formed headers",
-        f"{len(expected):,} faults",
+        f"{len(expected)} fault{'s' if len(expected) > 1 else ''}",
         "; ".join(f"{f.file}: {f.message}" for f in expected),
     )
     assert check_index(checkpoint).status == "PASS"

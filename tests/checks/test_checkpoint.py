@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from auditdb.checkpoint.fold import Folded
 from auditdb.checks.checkpoint import Fit, checkpoint_fit
 from auditdb.checks.extras import BUFFERS, IGNORED, MTP, TIED, Extra
+from auditdb.fold import Folded
 from auditdb.inspect.expected import expected_tensors
 from auditdb.inspect.tree import read_tree
 from auditdb.records import (

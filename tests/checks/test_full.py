@@ -69,7 +69,7 @@ def with_scales() -> Structure:
             ),
         ),
         (replace(structure(), own_total=60), {}, Check("full_total", "FAIL", "61", "60", "the totals differ by -1")),
-        (with_scales(), FP8, Check("full_total", "PASS", "61", "61", "1 tensors of fp8 besides")),
+        (with_scales(), FP8, Check("full_total", "PASS", "61", "61", "1 tensor of fp8 besides")),
         (with_scales(), {}, Check("full_total", "FAIL", "61", "63", f"only in the loaded model: {UP}_scale_inv")),
         (
             without(UP),
@@ -186,7 +186,7 @@ def test_finite() -> None:
     good = [stat("a"), stat("b", expert=0), stat("b", expert=1)]
     assert check_finite(good) == Check("finite", "PASS", expected, "30 finite numbers in 2 tensors")
     assert check_finite(good, unread=["c"]) == Check(
-        "finite", "SKIP", expected, "30 finite numbers in 2 tensors", "1 tensors were not looked at: c"
+        "finite", "SKIP", expected, "30 finite numbers in 2 tensors", "1 tensor not looked at: c"
     )
     bad = [stat("a", 1), stat("b", 2, 1, expert=0), stat("b", 0, 4, expert=1), stat("c")]
     row = Check("finite", "FAIL", expected, "3 NaN and 5 Inf in 2 of 3 tensors", "a: 1 NaN; b: 2 NaN and 5 Inf")

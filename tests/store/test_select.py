@@ -47,6 +47,8 @@ def store(db: Path) -> Path:
         ("toy2", 5),
         ("/data/x/toy", 6),
         ("x/toy", 6),
+        ("X/Toy", 6),
+        ("TOY2", 5),
         ("/data/x/toy@local-01", 6),
     ],
 )
@@ -59,6 +61,7 @@ def test_fits(store: Path, text: str, run: int) -> None:
     ("text", "sentence"),
     [
         ("17", "no run fits '17'; `auditdb list` shows the runs"),
+        ("toyy", "no run fits 'toyy'; did you mean toy? `auditdb list` shows the runs"),
         ("", "an empty text is no RUN; use an id like 17, `latest`, MODEL or MODEL@REVISION"),
         ("toy", "'toy' fits 2 models: /data/x/toy, org/toy; write more of the name"),
         ("org/toy@a", f"'a' fits 2 revisions of org/toy: {'a' * 40}, ab{'b' * 38}; write more of it"),

@@ -5,7 +5,8 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditdb.checkpoint.fold import Folded, fold, listing, numbers, shown, template
+from auditdb.fold import Folded, fold, listing, numbers, template
+from auditdb.words import shown
 
 
 def test_a_full_grid_is_one_pattern() -> None:
@@ -38,11 +39,6 @@ def test_switch_experts_fold_and_other_digits_do_not() -> None:
 def test_a_listing_says_how_many_follow() -> None:
     names = [f"k{letter}.{i}" for letter in "abc" for i in range(2)]
     assert listing(names, 2) == "ka.{0-1} (2), kb.{0-1} (2) and 2 more"
-
-
-def test_names_of_strangers_are_fit_for_one_line() -> None:
-    assert shown("a\x1b[31m\nb") == "a\\x1b[31m\\x0ab"
-    assert shown("y" * 400) == "y" * 80 + "…" + "y" * 80
 
 
 @settings(max_examples=60, deadline=None)

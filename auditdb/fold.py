@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from auditdb.words import shown
+
 # A number that is a whole part of a dotted name (`layers.31`), or the number of `expert_31`. Not the 1 of `w1`, and
 # only in its plainest spelling: of `layers.03` or a number of thousands of digits no name could be made again.
 _NUMBER = re.compile(r"(?:(?<=\.)|(?<=\.expert_)|^)(?:0|[1-9][0-9]{0,17})(?=\.|$)")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
-LONGEST_SHOWN = 160  # characters
 _MOST_NUMBERS = 8  # in one name; a name of more is a pattern by itself. Real ones have two
 
 
@@ -68,15 +68,6 @@ def listing(names: Iterable[str], most: int = 5) -> str:
     parts = [f.pattern if f.n == 1 else f"{f.pattern} ({f.n:,})" for f in folded[:most]]
     rest = sum(f.n for f in folded[most:])
     return ", ".join(parts) + (f" and {rest:,} more" if rest else "")
-
-
-def shown(name: str) -> str:
-    """A stranger's name, fit for one line of text: control characters escaped, the middle of a long one cut."""
-    clean = _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", name)
-    if len(clean) <= LONGEST_SHOWN:
-        return clean
-    half = LONGEST_SHOWN // 2
-    return f"{clean[:half]}…{clean[-half:]}"
 
 
 def _grids(rows: list[tuple[int, ...]]) -> list[tuple[tuple[int, ...], ...]]:
