@@ -13,6 +13,7 @@ from auditdb.compare.folding import Matched, fold_alone_below, fold_changed, fol
 from auditdb.compare.renames import Look, Pair
 from auditdb.compare.tree import fields_alone, fields_between
 from auditdb.diff_records import Change, Field, Section
+from auditdb.fold import fold
 from auditdb.store.diff import Thing, knows_prefix, only_in, side_by_side
 
 Row = Mapping[str, Any]
@@ -47,7 +48,7 @@ def compare_expected(connection: sqlite3.Connection, a: Row, b: Row, every: bool
 
 def compare_checkpoints(connection: sqlite3.Connection, a: Row, b: Row, every: bool) -> Section:
     """The section `checkpoint`: totals, tensors, shards, files, remote code that ran, values that FULL measured."""
-    changes = [*_code_changes(connection, a, b), *_weight_changes(connection, a, b)]
+    changes = [*_code_changes(connection, a, b), *_weight_changes(connection, a, b, every)]
     mine, other = a["checkpoint_id"], b["checkpoint_id"]
     if mine is None or other is None:
         missing = _which(mine, other)
@@ -170,20 +171,34 @@ def _code_changes(connection: sqlite3.Connection, a: Row, b: Row) -> list[Change
     return changes if mine and others else [replace(change, counts=False) for change in changes]
 
 
-def _weight_changes(connection: sqlite3.Connection, a: Row, b: Row) -> list[Change]:
+def _weight_changes(connection: sqlite3.Connection, a: Row, b: Row, every: bool) -> list[Change]:
+    """How many tensors hold other values, and which: folded, with the norms where a line stands for one."""
     if not a["mode"] == b["mode"] == "full":
         return []
-    row = side_by_side(connection, "weights", a=a["run_id"], b=b["run_id"])[0]
-    if not row["other"]:
+    by_name: dict[str, list[Row]] = defaultdict(list)
+    for row in side_by_side(connection, "weights", a=a["run_id"], b=b["run_id"]):
+        by_name[row["name"]].append(row)
+    if not by_name:
         return []
-    label = f"weight values (norm, zeros, NaN, Inf) of {row['other']:,} of {row['n']:,} measured tensors and slices"
-    return [Change("changed", label, label, row["other"])]
+    other = sum(map(len, by_name.values()))
+    label = f"weight values (norm, zeros, NaN, Inf) of {other:,} of {_measured(connection, a, b):,} tensors and slices"
+    changes = [Change("changed", label, label, other)]
+    for pattern, n in [(name, 1) for name in by_name] if every else fold(by_name):
+        rows = by_name.get(pattern, [])
+        fields = tuple(Field("norm", row["norm_a"], row["norm_b"]) for row in rows) if len(rows) == 1 else ()
+        changes.append(Change("changed", f"values of {pattern}", f"values of {pattern}", len(rows) or n, fields=fields))
+    return changes
 
 
 def values_compared(connection: sqlite3.Connection, a: Row, b: Row) -> bool:
     """Whether anything says that the weights themselves are the same: digests of all files, or FULL's statistics."""
     if a["mode"] == b["mode"] == "full":
-        return bool(side_by_side(connection, "weights", a=a["run_id"], b=b["run_id"])[0]["n"])
+        return bool(_measured(connection, a, b))
     if a["checkpoint_id"] is None or a["checkpoint_id"] != b["checkpoint_id"]:
         return False
     return bool(a["n_files"]) and not side_by_side(connection, "undigested", a=a["checkpoint_id"])[0]["n"]
+
+
+def _measured(connection: sqlite3.Connection, a: Row, b: Row) -> int:
+    """How many tensors and slices the statistics of both runs speak of."""
+    return int(side_by_side(connection, "measured", a=a["run_id"], b=b["run_id"])[0]["n"])

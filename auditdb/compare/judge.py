@@ -60,8 +60,8 @@ def compare_integrity(connection: sqlite3.Connection, a: Row, b: Row) -> Section
         x, y = row["status_a"], row["status_b"]
         fields = [Field("status", x, y)] if x != y else []
         for name in ("expected", "seen", "reason"):
-            left, right = row[f"{name}_a"] or None, row[f"{name}_b"] or None
-            if left != right:
+            left, right = row[f"{name}_a"], row[f"{name}_b"]
+            if (left or "") != (right or ""):
                 fields.append(Field(name, left, right))
         counts = "FAIL" in (x, y)
         if x is None:

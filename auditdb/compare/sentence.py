@@ -62,10 +62,11 @@ def sentence_of(
     expected: ExpectedDiff,
     values_known: bool,
 ) -> str:
+    modes = "" if a["mode"] == b["mode"] else f" (a {a['mode'].upper()} look beside a {b['mode'].upper()} one)"
     if verdict == "same":
-        return _same(sections, values_known)
+        return _same(sections, values_known) + modes
     if verdict == "same weights, other modules":
-        return _reorganised(a, b, sections, tree, expected)
+        return _reorganised(a, b, sections, tree, expected) + modes
     parameters = sections.get("parameters")
     pieces = [
         *_config_piece(sections.get("config")),
@@ -79,7 +80,7 @@ def sentence_of(
         *_integrity_piece(sections.get("integrity")),
     ]
     told = pieces or [f"see {', '.join(name for name, section in sections.items() if section.differs)}"]
-    return printable(f"{verdict}: {'; '.join(told)}")
+    return printable(f"{verdict}: {'; '.join(told)}{modes}")
 
 
 def _same(sections: Mapping[str, Section], values_known: bool) -> str:

@@ -190,6 +190,8 @@ def _value(value: Any) -> str:
         return "unknown"
     if isinstance(value, int):
         return exact(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return str(value) if value != "" else "none"
 
 

@@ -96,11 +96,11 @@ def _too_slow(timeout: float) -> str:
 
 def _complaint(path: Path, error: Exception) -> AuditError:
     text = str(error)
-    if "not authorized" in text or "prohibited" in text:
+    if any(word in text for word in ("not authorized", "authorization denied", "prohibited")):
         return QueryError(f"{text}: `auditdb sql` only reads; use the sqlite3 shell on a copy to change anything")
-    if isinstance(error, sqlite3.DatabaseError) and any(
-        word in text for word in ("malformed", "not a database", "I/O")
-    ):
+    # Of `json('{')` SQLite says "malformed JSON", in a subclass.
+    damaged = type(error) is sqlite3.DatabaseError and ("malformed" in text or "not a database" in text)
+    if isinstance(error, sqlite3.DatabaseError) and (damaged or text == "disk I/O error"):
         return StoreError(store_sentence(path, error))
     return QueryError(f"SQLite says: {text}")
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from auditdb.errors import SelectorError
 from auditdb.store.questions import question
 from auditdb.store.read import Row, ask, ask_one
-from auditdb.store.select import _models
+from auditdb.store.select import models_named
 
 
 class Thing(NamedTuple):
@@ -67,10 +67,10 @@ def is_unrecorded(connection: sqlite3.Connection, selector: str) -> bool:
     """
     if not names_a_model(selector):
         return False
-    models = _models(connection, selector)
+    models = models_named(connection, selector)
     name, _, revision = selector.rpartition("@")
     if not models and name:
-        models = _models(connection, name)
+        models = models_named(connection, name)
         if len(models) == 1 and revision:
             recorded = ask(connection, "select_revisions", model=models[0]["id"])
             return not any(

@@ -56,11 +56,11 @@ def _base(connection: sqlite3.Connection, base: str) -> tuple[Row, int, str | No
         rows = ask(connection, "select_id", run=int(base))
         if rows:
             return rows[0], rows[0]["model_id"], None
-    models = _models(connection, base)
+    models = models_named(connection, base)
     revision = ""
     if not models and "@" in base:
         name, _, revision = base.rpartition("@")
-        models = _models(connection, name)
+        models = models_named(connection, name)
     if not models:
         raise SelectorError(f"no run fits '{base}'; {_alike(connection, base)}`auditdb list` shows the runs")
     if len(models) > 1:
@@ -74,7 +74,7 @@ def _base(connection: sqlite3.Connection, base: str) -> tuple[Row, int, str | No
     return rows[0], model["id"], full
 
 
-def _models(connection: sqlite3.Connection, text: str) -> list[Row]:
+def models_named(connection: sqlite3.Connection, text: str) -> list[Row]:
     """The models that a text names: by full name, by the folder it is a path of, or by the last parts of the name.
 
     Capitals count only where they tell two models apart.

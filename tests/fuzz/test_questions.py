@@ -101,6 +101,7 @@ def small_answers() -> Iterator[None]:
 @fuzzed(400)
 @given(queries)
 @example("SELECT x'ff', 9e999, CAST(x'ff' AS TEXT)")
+@example("SELECT json('{')")
 @example("SELECT x'ff' AS n, 9e999 AS \"n:1\", -9e999 AS n, NULL AS n")
 @example("SELECT char(27) || '[2J', char(8238), char(155), '=1', '|'")
 def test_any_query(store: Store, query: str) -> None:
