@@ -24,7 +24,11 @@ def prune(
     form: FormatOption = Format.table,
     db: DbOption = DB_DEFAULT,
 ) -> None:
-    """Pruning candidates: the experts of the smallest norms in each group, with the reason. Nothing is changed."""
+    """Pruning candidates: the experts of the smallest norms in each group, with the reason. Nothing is changed.
+
+    `relative` is the norm over the median of the group, `chosen` how often its router took the expert in the one
+    forward pass of the run.
+    """
     from auditdb.report.prune import COLUMNS, candidates
 
     with reading(db) as connection:

@@ -64,7 +64,7 @@ def summary_text(rows: RunRows) -> str:
 
 
 def validation_text(rows: RunRows) -> str:
-    """MoE groups with experts, routers and parameters; warnings; FULL: both totals and their delta; every check."""
+    """MoE groups with their numbers; warnings of incomplete ones; notes; FULL: totals and delta; every check."""
     run = rows.run
     lines = ["MoE groups", "----------"]
     for group in rows.groups:
@@ -78,8 +78,9 @@ def validation_text(rows: RunRows) -> str:
     warnings = [f"{printable(group['name'])}: no router" for group in rows.groups if not group["n_routers"]] + [
         f"{printable(group['name'])}: no experts" for group in rows.groups if not group["n_experts"]
     ]
-    warnings += [printable(str(note)) for note in notes_of(run)]
     lines += ["", "Warnings", "--------", *(warnings or ["none"])]
+    notes = [printable(str(note)) for note in notes_of(run)]
+    lines += ["", "Notes", "-----", *notes] if notes else []
     if run["mode"] == "full":
         total, own = run["n_params"], run["own_total"]
         delta = "unknown" if own is None else f"{own - total:,}"

@@ -86,7 +86,8 @@ def histogram(rows: Sequence[Row], *, folded: bool = True) -> str:
     used = [kind for kind in KINDS if any(row[kind] for row in rows)]
     legend = ", ".join(f"{LETTERS[kind]} {kind} {human(sum(row[kind] for row in rows))}" for kind in used)
     total = sum(row["n_params"] for row in rows)
-    scale = f"total {human(total)}; each letter is {human(round(largest / BAR_WIDTH))} of one layer"
+    letter = human(round(largest / BAR_WIDTH))
+    scale = f"total {human(total)}; each letter is {letter} of one layer, a smaller part has one too"
     return f"{''.join(text)}\n{legend}\n{scale}\n"
 
 

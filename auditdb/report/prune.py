@@ -11,6 +11,7 @@ from typing import Any
 
 Row = Mapping[str, Any]
 
+HARDLY_SMALLER = 0.95  # of the median: said of such an expert, which is a candidate only because one must be last
 COLUMNS = ["moe_group", "expert", "name", "norm", "relative", "chosen", "n_params", "reason"]
 
 
@@ -116,6 +117,8 @@ def _reason(place: int, of: int, relative: float | None, chosen: int | None) -> 
     which = "smallest norm" if place == 1 else f"{place}. smallest norm"
     scale = "of a group whose median is 0" if relative is None else f"{relative:.1%} of the group's median"
     text = f"{which} of {of}, {scale}"
+    if relative is not None and relative > HARDLY_SMALLER:
+        text += f", {'hardly' if relative < 1 else 'not'} smaller than the others"
     if chosen == 0:
         text += "; not chosen in the one forward pass (weak evidence)"
     return text

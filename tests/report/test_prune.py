@@ -79,8 +79,24 @@ def test_smallest_of_each_group() -> None:
         "smallest norm of 3, 50.0% of the group's median; not chosen in the one forward pass (weak evidence)",
     )  # fmt: skip
     second = row("l.1", 1, "l.1.experts.1", 40.0, 40 / 45, None, "smallest norm of 2, 88.9% of the group's median")
-    third = row("l.0", 1, "l.0.experts[1]", 10.0, 1.0, 3, "2. smallest norm of 3, 100.0% of the group's median")
-    fourth = row("l.1", 0, "l.1.experts.0", 50.0, 50 / 45, None, "2. smallest norm of 2, 111.1% of the group's median")
+    third = row(
+        "l.0",
+        1,
+        "l.0.experts[1]",
+        10.0,
+        1.0,
+        3,
+        "2. smallest norm of 3, 100.0% of the group's median, not smaller than the others",
+    )
+    fourth = row(
+        "l.1",
+        0,
+        "l.1.experts.0",
+        50.0,
+        50 / 45,
+        None,
+        "2. smallest norm of 2, 111.1% of the group's median, not smaller than the others",
+    )
 
     def found(per_group: int, limit: int) -> Pruning:
         return candidates(EXPERTS, STATS, ROUTERS, HOOKS, per_group=per_group, limit=limit)
