@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,8 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from auditdb.audit.judge import TREE_CHECKS
+from auditdb.records import Check
+from auditdb.store.migrate import ensure
 from auditdb.store.read import reading
 from auditdb.store.verify import verify
+from auditdb.store.write import record
+from tests.small import look
 
 pytestmark = pytest.mark.stress
 ROOT = Path(__file__).parents[2]
@@ -43,25 +49,52 @@ def whole_runs(db: Path) -> int:
         connection.close()
 
 
+def another(folder: Path, number: int) -> Path:
+    """The example with another vocabulary: a model of which nothing is in the store yet."""
+    folder.mkdir()
+    raw = json.loads((EXAMPLE / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**raw, "vocab_size": 1_000 + number}))
+    return folder
+
+
 @pytest.mark.timeout(3600)
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    """Each kill comes at a random moment of a run's whole life, every other time within the writing at its end."""
+    """By turns: the same model again, killed at any moment of its life; a new model, and a first run that makes the
+    store, both killed around the writing at their end. The store then opens, verifies, and takes the next run."""
     db = tmp_path / "audit.db"
     rng = random.Random(7)
     started = time.monotonic()
-    done = auditdb("run", str(EXAMPLE), "--fast", "--rebuild", "--db", str(db))
-    done.communicate()
+    auditdb("run", str(EXAMPLE), "--fast", "--db", str(db)).communicate()
     life = time.monotonic() - started
-    before = whole_runs(db)
-    assert before == 1
+    assert whole_runs(db) == 1
+    landed = {"again": 0, "new": 0, "first": 0}
     for number in range(KILLS):
-        process = auditdb("run", str(EXAMPLE), "--fast", "--db", str(db), *(["--rebuild"] if number % 2 else []))
-        time.sleep(rng.uniform(0.6, 1.0) * life if number % 2 else rng.uniform(0, 0.5))
+        kind = ("again", "new", "first")[number % 3]
+        model = EXAMPLE if kind == "again" else another(tmp_path / str(number), number)
+        store = tmp_path / f"{number}.db" if kind == "first" else db
+        before = whole_runs(store) if store.exists() else 0
+        process = auditdb("run", str(model), "--fast", "--db", str(store))
+        time.sleep(life * (rng.uniform(0, 1) if kind == "again" else rng.uniform(0.75, 1.05)))
         process.send_signal(signal.SIGKILL)
         process.communicate()
-        after = whole_runs(db)
+        after = whole_runs(store) if store.exists() and is_made(store) else 0
         assert before <= after <= before + 1
-        before = after
+        landed[kind] += after - before
+    for store in tmp_path.glob("*.db"):
+        before = whole_runs(store) if is_made(store) else 0
+        ensure(store)
+        record(store, look(checks=tuple(Check(name, "PASS") for name in TREE_CHECKS)))
+        assert whole_runs(store) == before + 1
+    print(f"\n{KILLS} kills; runs that were recorded nonetheless: {landed}")
+
+
+def is_made(store: Path) -> bool:
+    """Whether a first run got as far as the tables: what it leaves before is an empty database, and no store."""
+    connection = sqlite3.connect(store)
+    try:
+        return bool(connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0])
+    finally:
+        connection.close()
 
 
 @pytest.mark.timeout(1800)
