@@ -28,6 +28,10 @@ class ByteSource(Protocol):
 
     @property
     def files(self) -> Sequence[FileLike]: ...
+    @property
+    def is_far(self) -> bool:
+        """Whether a read waits for a network, so that several at once end sooner."""
+        ...
 
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of a listed file; fewer where the file ends before. OSError where it can't be read."""
@@ -45,6 +49,8 @@ class FolderBytes:
 
     FIFOs, devices, sockets, broken links and linked folders are not listed, so that none of them is ever opened.
     """
+
+    is_far = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)

@@ -42,13 +42,18 @@ def parse_index(text: bytes, file: str) -> tuple[Index | None, tuple[Fault, ...]
     kept: dict[str, str] = {}
     outside: dict[str, list[str]] = {}
     no_text: list[str] = []
+    all_text = _is_text("".join(weight_map))  # tens of thousands of names, and nearly always
+    judged: dict[str, bool | None] = {}  # shard → whether it lies in the folder; None: it is no text
     for name, shard in weight_map.items():
-        if not _is_text(name) or not isinstance(shard, str) or not _is_text(shard):
-            no_text.append(name.encode("utf-8", "replace").decode())
-        elif not is_inside(shard):
-            outside.setdefault(shard, []).append(name)
-        else:
+        if isinstance(shard, str) and shard not in judged:
+            judged[shard] = is_inside(shard) if _is_text(shard) else None
+        inside = judged[shard] if isinstance(shard, str) and (all_text or _is_text(name)) else None
+        if inside:
             kept[name] = shard
+        elif inside is None:
+            no_text.append(name.encode("utf-8", "replace").decode())
+        else:
+            outside.setdefault(shard, []).append(name)
     if no_text:
         faults.append(fault(f"{len(no_text):,} entries are no pair of texts: {listing(no_text)}"))
     for shard, names in outside.items():

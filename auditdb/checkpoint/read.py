@@ -117,8 +117,8 @@ def _read_index(
 
 
 def _read_headers(source: ByteSource, files: list[FileLike]) -> list[_Read]:
-    if len(files) == 1:
-        return [_read_header(source, files[0])]
+    if not source.is_far or len(files) == 1:  # from a disk threads only take turns, and half as long again
+        return [_read_header(source, file) for file in files]
     with ThreadPoolExecutor(PARALLEL_READS) as pool:
         return list(pool.map(lambda file: _read_header(source, file), files))
 

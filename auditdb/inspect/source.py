@@ -50,6 +50,11 @@ class Source:
     reader: Reader = field(repr=False, compare=False)
     incomplete: str = ""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether a read may wait for a network, so that several at once end sooner."""
+        return self.kind == "hub"
+
     def read(self, name: str, start: int, stop: int) -> bytes:
         """Bytes `start` to `stop` (excluded) of one file, fewer only where it ends; from disk, or by an HTTP range.
 

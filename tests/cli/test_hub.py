@@ -173,7 +173,7 @@ def test_a_folder_of_headers_alone(tmp_path: Path) -> None:
     done = auditdb("run", folder, "--fast", cwd=tmp_path)
     assert (done.code, done.err) == (0, "recorded as run 1 in audit.db\n")
     assert "from its checkpoint's headers, classes unknown" in done.out
-    assert "1 groups, 1 routers, 4 routed experts (4 a group, top-2)" in done.out
+    assert "1 group, 1 router, 4 routed experts (4 a group, top-2)" in done.out
     assert "SKIP  checkpoint    no model class was built" in done.out
 
 

@@ -92,7 +92,7 @@ def test_missing_expert_is_data_and_made_up(tmp_path: Path) -> None:
     assert run.statuses == {"full_total": "PASS", "full_load": "FAIL", "finite": "SKIP"}
     assert IN_MODEL in check.reason and run.loaded.made_up == {IN_MODEL}
     assert IN_MODEL not in {stat.name for stat in run.stats}
-    assert run.check("finite").reason == f"1 tensors were not looked at: {IN_MODEL}"
+    assert run.check("finite").reason == f"1 tensor not looked at: {IN_MODEL}"
 
 
 def test_missing_stray_and_reshaped(tmp_path: Path) -> None:
