@@ -63,10 +63,13 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
     store, both killed around the writing at their end. The store then opens, verifies, and takes the next run."""
     db = tmp_path / "audit.db"
     rng = random.Random(7)
-    started = time.monotonic()
-    auditdb("run", str(EXAMPLE), "--fast", "--db", str(db)).communicate()
-    life = time.monotonic() - started
-    assert whole_runs(db) == 1
+    lives = []
+    for _ in range(4):
+        started = time.monotonic()
+        auditdb("run", str(EXAMPLE), "--fast", "--db", str(db)).communicate()
+        lives.append(time.monotonic() - started)
+    life = min(lives)  # the first ones fill caches
+    assert whole_runs(db) == 4
     landed = {"again": 0, "new": 0, "first": 0}
     for number in range(KILLS):
         kind = ("again", "new", "first")[number % 3]
@@ -74,7 +77,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         store = tmp_path / f"{number}.db" if kind == "first" else db
         before = whole_runs(store) if store.exists() else 0
         process = auditdb("run", str(model), "--fast", "--db", str(store))
-        time.sleep(life * (rng.uniform(0, 1) if kind == "again" else rng.uniform(0.75, 1.05)))
+        time.sleep(life * (rng.uniform(0, 1) if kind == "again" else rng.uniform(0.8, 1.05)))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         after = whole_runs(store) if store.exists() and is_made(store) else 0
