@@ -18,6 +18,7 @@ from auditdb.store.connect import (
     store_sentence,
 )
 from auditdb.store.tables import CONTENT, NATURAL, RUN_PARTS
+from auditdb.store.transaction import find, insert, insert_many, transaction
 
 # A reading refers to its structure, so structures are inserted before readings and deleted after them.
 _INSERT_ORDER = ("configs", "structures", "readings", "dtype_maps", "expectations", "checkpoints")
@@ -33,13 +34,8 @@ def _writing(path: Path) -> Iterator[sqlite3.Connection]:
         connection = open_for_writing(path)
         check_identity(connection, path)
         check_revision(revision(connection), path)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection, path):
             yield connection
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-        connection.execute("COMMIT")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except sqlite3.Error as error:
         raise StoreError(store_sentence(path, error)) from error
@@ -122,12 +118,8 @@ def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
-def _insert(target: sqlite3.Connection, table: str, columns: Sequence[str], rows: list[Sequence[Any]]) -> int:
-    names = ", ".join(f'"{column}"' for column in columns)
-    marks = ", ".join("?" * len(columns))
-    cursor = target.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)
-    del cursor
-    return int(target.execute("SELECT last_insert_rowid()").fetchone()[0])
+def _without_id(row: dict[str, Any]) -> dict[str, Any]:
+    return {column: value for column, value in row.items() if column != "id"}
 
 
 def _merge_natural(source: sqlite3.Connection, target: sqlite3.Connection, table: str) -> dict[int, int]:
@@ -136,8 +128,8 @@ def _merge_natural(source: sqlite3.Connection, target: sqlite3.Connection, table
     ids = {}
     for row in source.execute(f"SELECT * FROM {table}").fetchall():
         named = dict(zip(columns, row, strict=True))
-        there = target.execute(f"SELECT id FROM {table} WHERE {key} = ?", (named[key],)).fetchone()
-        ids[row[0]] = there[0] if there else _insert(target, table, columns[1:], [row[1:]])
+        there = find(target, table, {key: named[key]})
+        ids[row[0]] = insert(target, table, _without_id(named)) if there is None else there
     return ids
 
 
@@ -147,22 +139,20 @@ def _merge_content(source: sqlite3.Connection, target: sqlite3.Connection, table
     mapped = {}
     for row in source.execute(f"SELECT * FROM {table}").fetchall():
         named = dict(zip(columns, row, strict=True))
-        where, values = "digest = ?", [named["digest"]]
+        same = {"digest": named["digest"]}
         if "structure_id" in named:  # a reading is known by its structure and its digest
-            named["structure_id"] = ids["structures"][named["structure_id"]]
-            where += " AND structure_id = ?"
-            values.append(named["structure_id"])
-        there = target.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()
-        if there:
-            mapped[row[0]] = there[0]
+            named["structure_id"] = same["structure_id"] = ids["structures"][named["structure_id"]]
+        there = find(target, table, same)
+        if there is not None:
+            mapped[row[0]] = there
             continue
-        new = _insert(target, table, columns[1:], [[named[name] for name in columns[1:]]])
+        new = insert(target, table, _without_id(named))
         mapped[row[0]] = new
         for part in parts:
             part_columns = _columns(source, part)
             at = part_columns.index(column)
             rows = source.execute(f"SELECT * FROM {part} WHERE {column} = ?", (row[0],)).fetchall()
-            _insert(target, part, part_columns, [[*each[:at], new, *each[at + 1 :]] for each in rows])
+            insert_many(target, part, part_columns, [[*each[:at], new, *each[at + 1 :]] for each in rows])
     return mapped
 
 
@@ -174,7 +164,7 @@ def _merge_failures(source: sqlite3.Connection, target: sqlite3.Connection, ids:
         there = target.execute(f"SELECT at FROM failures WHERE {where}", mapped).fetchone()
         if there is None or there[0] < at:
             target.execute(f"DELETE FROM failures WHERE {where}", mapped)
-            _insert(target, "failures", _columns(source, "failures"), [[*mapped, reason, at, digest]])
+            insert_many(target, "failures", _columns(source, "failures"), [[*mapped, reason, at, digest]])
 
 
 def _merge_runs(source: sqlite3.Connection, target: sqlite3.Connection, ids: Ids, other: Path) -> tuple[int, int]:
@@ -195,11 +185,11 @@ def _merge_runs(source: sqlite3.Connection, target: sqlite3.Connection, ids: Ids
         for key, table in owners.items():
             if named[key] is not None:
                 named[key] = ids[table][named[key]]
-        new = _insert(target, "runs", columns[1:], [[named[name] for name in columns[1:]]])
+        new = insert(target, "runs", _without_id(named))
         for part in RUN_PARTS:
             part_columns = _columns(source, part)
             at = part_columns.index("run_id")
             rows = source.execute(f"SELECT * FROM {part} WHERE run_id = ?", (row[0],)).fetchall()
-            _insert(target, part, part_columns, [[*each[:at], new, *each[at + 1 :]] for each in rows])
+            insert_many(target, part, part_columns, [[*each[:at], new, *each[at + 1 :]] for each in rows])
         added += 1
     return added, known

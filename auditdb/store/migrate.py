@@ -92,7 +92,7 @@ def back_up(connection: sqlite3.Connection, path: Path, target: Path | None = No
     return target
 
 
-def engine_for(path: Path) -> Engine:
+def _engine(path: Path) -> Engine:
     """An engine whose transactions start with BEGIN IMMEDIATE; left to itself sqlite3 runs DDL outside of any."""
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool
@@ -113,7 +113,7 @@ def _run_migrations(path: Path) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
-    engine = engine_for(path)
+    engine = _engine(path)
     try:
         with engine.begin() as connection:
             raw = connection.connection.driver_connection

@@ -12,24 +12,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
-from sqlalchemy.exc import DBAPIError
-
 from auditdb.digests import config_digest, failure_digest, run_digest, shape_text
 from auditdb.errors import StoreError
 from auditdb.records import Look, Toolchain
-from auditdb.store import facts, rows, schema
-from auditdb.store.connect import open_for_writing, store_sentence
-from auditdb.store.migrate import engine_for
+from auditdb.store import facts, rows
+from auditdb.store.connect import open_for_writing
 from auditdb.store.tables import CONTENT
-
-Tables = schema.Table.metadata.tables
-
-ROWS_AT_A_TIME = 2_000
+from auditdb.store.transaction import find, insert, insert_many, transaction
 
 
 class Writer:
-    """A store that is open for recording: one engine for many looks, each look one transaction.
+    """A store that is open for recording: one connection for many looks, each look one transaction.
 
     The store must exist with today's schema (`migrate.ensure`). Use as a context manager; leaving it folds the
     write-ahead log into the file, so that the file alone is the store.
@@ -37,16 +30,15 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._engine = engine_for(path)
+        self._connection = open_for_writing(path)
 
     def __enter__(self) -> Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._engine.dispose()
         # What was committed is safe in the log: where it can't be folded in (a full disk), the next writer does it.
-        with suppress(sqlite3.Error, StoreError), closing(open_for_writing(self._path)) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with closing(self._connection), suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def record(self, look: Look, *, reusable: bool = False) -> int:
         """Write a look and return its run id.
@@ -69,34 +61,29 @@ class Writer:
 
     def record_again(self, look: Look, earlier: int) -> int:
         """Write a look that took its tree from the run `earlier`: the references of that run, its own facts."""
-        runs = Tables["runs"].c
         checkpoint = _checkpoint(look)
         with self._transaction() as connection:
             names = ("structure_id", "reading_id", "dtype_map_id", "expectation_id")
-            asked = select(runs.uid, *(runs[name] for name in names)).where(runs.id == earlier)
-            found = connection.execute(asked).one()
-            references = dict(zip(names, found[1:], strict=True))
-            return _insert_run(connection, look, checkpoint, references, reusable=True, reused=found[0])
+            asked = f"SELECT uid, {', '.join(names)} FROM runs WHERE id = ?"
+            uid, *ids = connection.execute(asked, (earlier,)).fetchone()
+            references = dict(zip(names, ids, strict=True))
+            return _insert_run(connection, look, checkpoint, references, reusable=True, reused=uid)
 
     def record_failure(self, toolchain: Toolchain, model: str, config: str, reason: str) -> None:
         """Write why a model could not be audited; a newer reason replaces an older one. `config` is a digest or ''."""
-        table = Tables["failures"]
         with self._transaction() as connection:
             key = {"toolchain_id": _toolchain_id(connection, toolchain), "model": model, "config": config}
-            connection.execute(delete(table).where(and_(*(table.c[name] == value for name, value in key.items()))))
+            where = " AND ".join(f"{column} = ?" for column in key)
+            connection.execute(f"DELETE FROM failures WHERE {where}", tuple(key.values()))
             at = datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
             digest = failure_digest(str(toolchain), model, config, reason, at)
-            connection.execute(insert(table).values(**key, reason=reason, at=at, digest=digest))
+            insert(connection, "failures", {**key, "reason": reason, "at": at, "digest": digest})
 
     @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         try:
-            with self._engine.begin() as connection:
+            with transaction(self._connection, self._path) as connection:
                 yield connection
-        except DBAPIError as error:
-            if isinstance(error.orig, sqlite3.Error):
-                raise StoreError(store_sentence(self._path, error.orig)) from error
-            raise
         except (OverflowError, UnicodeEncodeError) as error:  # what SQLite has no place for; nothing was written
             raise StoreError(f"the model holds what no store can keep ({error}); nothing was recorded") from error
 
@@ -122,7 +109,7 @@ def _checkpoint(look: Look) -> rows.Content | None:
 
 
 def _insert_run(
-    connection: Connection,
+    connection: sqlite3.Connection,
     look: Look,
     checkpoint: rows.Content | None,
     references: Mapping[str, int | None],
@@ -154,16 +141,12 @@ def _insert_run(
         "notes": json.dumps(look.notes, ensure_ascii=False),
         "build_notes": json.dumps(look.build_notes, ensure_ascii=False),
     }
-    run_id = _new_id(connection, "runs", run)
+    run_id = insert(connection, "runs", run)
     for table, part in _run_parts(look).items():
         _fill(connection, table, {"run_id": run_id}, part)
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    runs = Tables["runs"]
-    found = facts.run_facts(raw, run_id)
+    found = facts.run_facts(connection, run_id)
     assert found is not None
-    digest = run_digest(found)
-    connection.execute(update(runs).where(runs.c.id == run_id).values(digest=digest))
+    connection.execute("UPDATE runs SET digest = ? WHERE id = ?", (run_digest(found), run_id))
     return run_id
 
 
@@ -209,16 +192,13 @@ def _real(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _natural_id(connection: Connection, table: str, key: Mapping[str, Any], rest: Mapping[str, Any]) -> int:
+def _natural_id(connection: sqlite3.Connection, table: str, key: Mapping[str, Any], rest: Mapping[str, Any]) -> int:
     """The id of the row with this natural key, inserted if absent."""
-    columns = Tables[table].c
-    found = connection.execute(
-        select(columns.id).where(and_(*(columns[name] == value for name, value in key.items())))
-    ).scalar()
-    return int(found) if found is not None else _new_id(connection, table, {**key, **rest})
+    found = find(connection, table, key)
+    return insert(connection, table, {**key, **rest}) if found is None else found
 
 
-def _toolchain_id(connection: Connection, chain: Toolchain) -> int:
+def _toolchain_id(connection: sqlite3.Connection, chain: Toolchain) -> int:
     versions = {
         "python": chain.python,
         "torch": chain.torch,
@@ -231,32 +211,20 @@ def _toolchain_id(connection: Connection, chain: Toolchain) -> int:
     return _natural_id(connection, "toolchains", {"label": str(chain)}, versions)
 
 
-def _content_id(connection: Connection, table: str, content: rows.Content | None, **scope: int) -> int | None:
+def _content_id(connection: sqlite3.Connection, table: str, content: rows.Content | None, **scope: int) -> int | None:
     """The id of a content-addressed thing, written with all its rows if it is not there yet."""
     if content is None:
         return None
-    columns = Tables[table].c
-    same = [columns.digest == content.digest, *(columns[name] == value for name, value in scope.items())]
-    found = connection.execute(select(columns.id).where(and_(*same))).scalar()
+    found = find(connection, table, {"digest": content.digest, **scope})
     if found is not None:
-        return int(found)
-    new = _new_id(connection, table, {**content.head, **scope})
+        return found
+    new = insert(connection, table, {**content.head, **scope})
     for part, part_rows in content.parts.items():
         _fill(connection, part, {CONTENT[table][0]: new}, part_rows)
     return new
 
 
-def _new_id(connection: Connection, table: str, values: Mapping[str, Any]) -> int:
-    key = connection.execute(insert(Tables[table]).values(**values)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
-
-
-def _fill(connection: Connection, table: str, owner: Mapping[str, int], part: rows.Rows) -> None:
-    """Insert rows in slices, as tuples: Core itself would want a dict for each, and takes twice as long with them."""
-    columns = [*owner, *rows.COLUMNS[table]]
-    quote = connection.dialect.identifier_preparer.quote
-    statement = f"INSERT INTO {table} ({', '.join(map(quote, columns))}) VALUES ({', '.join('?' * len(columns))})"
+def _fill(connection: sqlite3.Connection, table: str, owner: Mapping[str, int], part: rows.Rows) -> None:
+    """Insert the rows of a part, in front of each the id that it belongs to."""
     key = tuple(owner.values())
-    for start in range(0, len(part), ROWS_AT_A_TIME):
-        connection.exec_driver_sql(statement, [key + tuple(row) for row in part[start : start + ROWS_AT_A_TIME]])
+    insert_many(connection, table, [*owner, *rows.COLUMNS[table]], [key + tuple(row) for row in part])

@@ -68,7 +68,7 @@ def test_a_third_look_refers_to_the_one_that_was_built(db: Path, tmp_path: Path)
     assert [look(db, folder)["reused"] for _ in range(3)] == ["", 1, 1]
 
 
-def test_reuse_imports_no_torch(db: Path, tmp_path: Path) -> None:
+def test_reuse_imports_neither_torch_nor_sqlalchemy(db: Path, tmp_path: Path) -> None:
     folder = tiny.folder(tmp_path / "model")
     look(db, folder)
     code = (
@@ -77,7 +77,7 @@ def test_reuse_imports_no_torch(db: Path, tmp_path: Path) -> None:
         "fast.is_release = lambda package: True\n"
         "from auditdb.cli.main import run_command\n"
         f"code = run_command(['run', {str(folder)!r}, '--fast', '--db', {str(db)!r}])\n"
-        "print(sorted({'torch', 'transformers', 'numpy'} & set(sys.modules)), code, file=sys.stderr)"
+        "print(sorted({'torch', 'transformers', 'numpy', 'sqlalchemy'} & set(sys.modules)), code, file=sys.stderr)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ import pytest
 from auditdb.cli.main import run_command
 from auditdb.errors import StoreError
 from auditdb.report.write import write_files
-from auditdb.store import migrate
+from auditdb.store import write
 from auditdb.store.connect import open_for_writing
 from auditdb.store.read import reading
 from auditdb.store.verify import verify
@@ -69,7 +69,7 @@ def test_a_full_disk_loses_nothing(db: Path, monkeypatch: pytest.MonkeyPatch) ->
         connection.execute(f"PRAGMA max_page_count = {pages + 2}")
         return connection
 
-    monkeypatch.setattr(migrate, "open_for_writing", tight)
+    monkeypatch.setattr(write, "open_for_writing", tight)
     with pytest.raises(StoreError) as caught:
         record(db, look(config_text="{" + " " * 100_000 + "}"))
     assert str(caught.value) == f"the disk is full: nothing was written to {db}; make room and run again"
