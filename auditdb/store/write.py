@@ -65,7 +65,10 @@ class Writer:
         with self._transaction() as connection:
             names = ("structure_id", "reading_id", "dtype_map_id", "expectation_id")
             asked = f"SELECT uid, {', '.join(names)} FROM runs WHERE id = ?"
-            uid, *ids = connection.execute(asked, (earlier,)).fetchone()
+            found = connection.execute(asked, (earlier,)).fetchone()
+            if found is None:
+                raise StoreError(f"run {earlier}, whose tree was to be reused, was forgotten meanwhile; run it again")
+            uid, *ids = found
             references = dict(zip(names, ids, strict=True))
             return _insert_run(connection, look, checkpoint, references, reusable=True, reused=uid)
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from auditdb.errors import StoreError
 from auditdb.records import Checkpoint, CheckpointFile, ExpectedTensor, Hook, Index, StoredTensor, WeightStat
+from auditdb.store.keep import forget
 from auditdb.store.read import ask, reading, run_rows
-from auditdb.store.write import record
+from auditdb.store.write import Writer, record
 from tests.small import look, structure
 
 
@@ -145,3 +147,23 @@ def test_a_store_may_have_any_name(tmp_path: Path, name: str) -> None:
     with reading(path) as connection:
         assert run_rows(connection, 1).run["n_params"] == 61
     assert sorted(file.name for file in tmp_path.iterdir()) == [name]
+
+
+def test_what_no_store_can_keep_takes_the_whole_look_back(db: Path) -> None:
+    record(db, look())
+    with pytest.raises(StoreError, match="nothing was recorded"):
+        record(db, look(config_text="{} ", notes=("\ud800",)))
+    assert rows(db, "SELECT count(*) FROM runs") == [(1,)]
+    assert rows(db, "SELECT count(*) FROM configs") == [(1,)]
+    assert record(db, look()) == 2
+
+
+def test_a_look_whose_structure_was_forgotten_meanwhile(db: Path) -> None:
+    record(db, look())
+    with Writer(db) as writer:
+        assert writer.record_again(look(), 1) == 2
+        forget(db, [1])
+        with pytest.raises(StoreError) as caught:
+            writer.record_again(look(), 1)
+    assert str(caught.value) == "run 1, whose tree was to be reused, was forgotten meanwhile; run it again"
+    assert rows(db, "SELECT id FROM runs") == [(2,)]
