@@ -11,6 +11,7 @@ import typer
 
 from auditdb.cli import output
 from auditdb.cli.options import DB_DEFAULT, DbOption, Format, FormatOption
+from auditdb.report.text import printable
 from auditdb.words import counted
 
 EXAMPLES = """Examples:
@@ -67,9 +68,17 @@ def sweep(
                     "reason": outcome.reason,
                 }
                 bad.append(row)
-    if bad or form is not Format.table:
-        output.rows(bad, ["model", "status", "run", "reason"], form.value, whole=True)
+    if form is Format.table:
+        output.data("".join(map(_told, bad)))
+    else:
+        output.rows(bad, ["model", "status", "run", "reason"], form.value)
     parts = [f"{counts[status]} {status}" for status in ("PASS", "FAIL", "failed") if counts[status]]
     again = f" ({skipped} recorded before, skipped)" if skipped else ""
     output.say(f"{counted(len(models), 'model')}: {', '.join(parts) or 'nothing to do'}{again}; store {db}")
     return 1 if bad else 0
+
+
+def _told(row: dict[str, Any]) -> str:
+    """What went wrong with one model. Two lines: a table would be as wide as the longest reason."""
+    run = f" (run {row['run']})" if row["run"] else ""
+    return f"{row['status']:<8}{printable(row['model'])}{run}\n        {printable(row['reason'])}\n"

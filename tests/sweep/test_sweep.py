@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import signal
+import re
 import sqlite3
 import subprocess
 import sys
@@ -77,6 +78,16 @@ def test_again_skips_what_is_recorded(swept: tuple[Path, Done]) -> None:
         "e-broken": "failed",
     }
     assert count(where / "audit.db", "runs") == 3
+
+
+def test_on_a_terminal_each_has_two_lines(swept: tuple[Path, Done]) -> None:
+    where, _ = swept
+    lines = sweep(where, "models/c-fail", "models/d-nonsense").out.splitlines()
+    assert re.fullmatch(r"FAIL    models/c-fail \(run \d\)", lines[0])
+    assert lines[1].startswith("        moe_config: ")
+    assert lines[2] == "failed  models/d-nonsense"
+    assert lines[3].startswith("        transformers has no class for model_type 'nonsense'")
+    assert len(lines) == 4
 
 
 def test_nothing_but_skipped_is_0(swept: tuple[Path, Done]) -> None:
