@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
-import signal
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
