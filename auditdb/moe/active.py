@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from auditdb.moe.shapes import hides_experts
 from auditdb.records import Expert, MoeGroup, Structure
 
 
@@ -22,6 +23,9 @@ def active(structure: Structure, groups: tuple[MoeGroup, ...], experts: tuple[Ex
     Papers count with the input embedding or without it, so both are given. An upper bound where zero experts can take
     places in the top-k, or where the experts of a group differ in size (the largest are taken).
     """
+    if not groups and hides_experts(structure):
+        note = "the tensors' names speak of experts in a layout that is not recognised: active parameters unknown"
+        return Active(None, None, False, (note,))
     notes: list[str] = []
     sizes: dict[str, list[int]] = {group.name: [] for group in groups}
     left = structure.n_params

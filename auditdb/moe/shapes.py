@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator
 from itertools import takewhile
 
 from auditdb.moe.claims import Bank
-from auditdb.moe.tree import Tree, last, numeral
-from auditdb.records import Source_
+from auditdb.moe.tree import Tree, is_of_names, last, numeral
+from auditdb.records import Source_, Structure
 
 NUMBERED = re.compile(r"(?:[A-Za-z]\w*_)?([0-9]{1,9})")
 SHARED = re.compile(r"(^|_)shared?(_|$)")
@@ -23,6 +23,11 @@ REACH = 3
 def in_experts(name: str) -> bool:
     """Whether a name passes through a component like `experts`, and through none like `shared_experts`."""
     return EXPERTS.search(name) is not None and not any(SHARED.search(word) for word in name.split("."))
+
+
+def hides_experts(structure: Structure) -> bool:
+    """Whether a tree that was had from names alone speaks of experts: without a group, they were not recognised."""
+    return is_of_names(structure) and any(in_experts(module.name) for module in structure.modules)
 
 
 def number_of(name: str) -> int:

@@ -119,6 +119,11 @@ def last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
+def is_of_names(structure: Structure) -> bool:
+    """Whether a tree was had from the tensors' names alone: what is not recognised there may have a name of its own."""
+    return not any(module.class_name for module in structure.modules)
+
+
 def numeral(component: str) -> int | None:
     """The number that a component of a name is, as of a layer or an expert; None for a word.
 

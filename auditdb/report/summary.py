@@ -79,13 +79,15 @@ def _dtype(run: Row) -> str:
 def _active(run: Row) -> str:
     active, bare = run["n_active_params"], run["n_active_params_no_embedding"]
     if active is None:
-        return "unknown: a group's top-k is unknown"
+        return "unknown: a group's top-k is unknown" if run["n_groups"] else "unknown: experts are not recognised"
     bound = "at most " if run["active_is_bound"] else ""
     return f"{bound}{exact(active)}  ({human(active)}) a token; without the input embedding {exact(bare)}"
 
 
 def moe_line(run: Row, groups: Sequence[Row]) -> str:
     """`32 groups, 32 routers, 256 routed experts (8 a group, top-2)`; `none` for a dense model."""
+    if not run["n_groups"] and run["n_active_params"] is None:
+        return "unknown: the tensors' names speak of experts, and none is recognised"
     if not run["n_groups"]:
         return "none: dense, no router, no expert"
     sizes = _sizes(Counter(group["n_experts"] for group in groups))

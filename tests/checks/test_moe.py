@@ -124,9 +124,45 @@ def test_experts_that_are_all_gone() -> None:
 
 
 def test_many_faults_are_counted() -> None:
-    shapes = {name: shape for name, shape in module_moe(layers=8).items() if "gate" not in name}
+    whole = module_moe(layers=8)
+    groups, _ = judge({name: shape for name, shape in whole.items() if "gate" not in name or ".layers.0." in name})
+    assert groups.reason.endswith("; and 2 more")
+
+
+def test_a_stack_of_which_no_router_is_recognised_by_name() -> None:
+    """dots3_note's vision blocks hold their router's matrix themselves, as `gate_weight`. With classes it is a fault."""
+    vision = {
+        name.replace("model.layers", "vision.blocks").replace("gate.weight", "gate_weight"): shape
+        for name, shape in module_moe().items()
+        if ".layers." in name
+    }
+    shapes = module_moe() | vision
     groups, _ = judge(shapes)
-    assert groups.reason.endswith("; and 3 more")
+    assert (groups.status, groups.reason) == ("SKIP", "no router is recognised by its name in vision.blocks")
+    built = tree(shapes, {"": "ToyForCausalLM"})
+    assert check_moe_groups(built, read_moe(built, Declared(), MIXTRAL)).status == "FAIL"
+
+
+def test_experts_in_a_layout_that_is_not_recognised() -> None:
+    """ernie4_5_vl_moe: experts of two widths beside two matrices of a gate, which stand the other way round."""
+    shapes = dense()
+    for layer in range(2):
+        for expert in range(4):
+            shapes |= glu(f"model.layers.{layer}.moe.experts.{expert}", 8, 6 if expert < 2 else 3)
+        shapes |= {f"model.layers.{layer}.moe.gate.{name}": (8, 2) for name in ("weight", "weight_1")}
+    structure = tree(shapes)
+    reading = read_moe(structure, Declared(), {"num_experts": 2})
+    assert (len(reading.groups), reading.n_active, reading.n_active_no_embedding) == (0, None, None)
+    assert reading.notes == (
+        "the tensors' names speak of experts in a layout that is not recognised: active parameters unknown",
+    )
+    assert check_moe_config({"num_experts": 2}, structure, reading) == Check(
+        "moe_config",
+        "SKIP",
+        "num_experts 2",
+        "",
+        "the tensors' names speak of experts in a layout that is not recognised",
+    )
 
 
 def dense(layers: int = 2) -> Shapes:
