@@ -26,8 +26,9 @@ def in_experts(name: str) -> bool:
 
 
 def hides_experts(structure: Structure) -> bool:
-    """Whether a tree that was had from names alone speaks of experts: without a group, they were not recognised."""
-    return is_of_names(structure) and any(in_experts(module.name) for module in structure.modules)
+    """Whether a tree that was had from names alone speaks of several experts: without a group, none was recognised."""
+    numbered = (module.name for module in structure.modules if NUMBERED.fullmatch(last(module.name)))
+    return is_of_names(structure) and any(number_of(name) > 0 and in_experts(name) for name in numbered)
 
 
 def number_of(name: str) -> int:
