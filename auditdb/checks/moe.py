@@ -40,11 +40,10 @@ def check_moe_groups(structure: Structure, reading: Reading) -> Check:
     faults: list[Fault] = []
     unknown = _stacks_without_routers(structure, reading)
     for group in reading.groups:
-        if not routers[group.name] and stack_of(group.name) in unknown:
-            continue
         routed = [row for row in experts[group.name] if row.kind == "routed"]
         shared = [row.name for row in experts[group.name] if row.kind == "shared"]
-        faults += _router_faults(tree, group, routers[group.name], shared)
+        if stack_of(group.name) not in unknown:
+            faults += _router_faults(tree, group, routers[group.name], shared)
         faults += _slice_faults(tree, group, routed) if group_is_fused(routed) else _module_faults(tree, group, routed)
     whole = f"{counted(len(reading.groups), 'group')}, each with its router and its experts of one shape"
     return _verdict("moe_groups", faults, whole, [f"no router is recognised by its name in {name}" for name in unknown])

@@ -139,6 +139,10 @@ def test_a_stack_of_which_no_router_is_recognised_by_name() -> None:
     shapes = module_moe() | vision
     groups, _ = judge(shapes)
     assert (groups.status, groups.reason) == ("SKIP", "no router is recognised by its name in vision.blocks")
+    odd = {name: (9, 9) for name in shapes if name.startswith("vision.blocks.1.block_sparse_moe.experts.2.")}
+    groups, _ = judge(shapes | odd)
+    assert groups.status == "FAIL"
+    assert groups.reason.startswith("vision.blocks.1.block_sparse_moe.experts.2: expected ")
     built = tree(shapes, {"": "ToyForCausalLM"})
     assert check_moe_groups(built, read_moe(built, Declared(), MIXTRAL)).status == "FAIL"
 

@@ -22,6 +22,20 @@ class Done:
     err: str
 
 
+def in_a_group_of_its_own(*arguments: str | Path, cwd: Path) -> subprocess.Popen[str]:
+    """`python -m auditdb ARGUMENTS`, started: a process group that gets a signal as a whole, as from a terminal."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "auditdb", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def auditdb(*arguments: str | Path, cwd: Path, timeout: float = 120, **environment: str) -> Done:
     """Run `python -m auditdb ARGUMENTS` in `cwd`, with no standard input and a home of its own."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith(_LEAKS)}

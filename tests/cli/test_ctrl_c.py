@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from auditdb.store.read import reading
 from auditdb.store.verify import verify
 from auditdb.store.write import record
 from tests.audit import tiny
-from tests.cli.command import ROOT, auditdb
+from tests.cli.command import auditdb, in_a_group_of_its_own
 from tests.small import look
 
 # Each stops a process at a chosen moment, which a busy machine moves: out of the default run.
@@ -29,16 +27,7 @@ ONE_LONG_STEP = "SELECT instr(hex(zeroblob(2000000)), hex(zeroblob(1000000)) || 
 
 def stopped(*arguments: str | Path, cwd: Path, after_s: float) -> tuple[int, str, str, float]:
     """Exit code, output and complaint of a command that gets SIGINT as from a terminal, and seconds until its end."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "auditdb", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    process = in_a_group_of_its_own(*arguments, cwd=cwd)
     try:
         time.sleep(after_s)
         os.killpg(process.pid, signal.SIGINT)

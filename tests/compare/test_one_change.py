@@ -209,7 +209,7 @@ def test_a_class_with_the_same_parameters(tmp_path: Path) -> None:
 
 def test_who_wrote_the_config_never_counts(tmp_path: Path) -> None:
     config = {
-        "_name_or_path": "/tmp/x",
+        "_name_or_path": "trained/x",
         "transformers_version": "5.0.0",
         "dtype": "bfloat16",
         "text": {"_name_or_path": "y"},

@@ -8,15 +8,13 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.audit import tiny
-from tests.cli.command import ROOT, Done, auditdb
+from tests.cli.command import Done, auditdb, in_a_group_of_its_own
 
 
 def sweep(where: Path, *arguments: str | Path) -> Done:
@@ -115,16 +113,7 @@ def test_no_target_is_3_and_leaves_no_store(tmp_path: Path) -> None:
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     for number in range(400):
         tiny.folder(tmp_path / "models" / f"{number:03}", vocab_size=100 + number)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "auditdb", "sweep", "models", "--jobs", "2"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,  # a group of its own, which gets the signal as a whole, as from a terminal
-    )
+    process = in_a_group_of_its_own("sweep", "models", "--jobs", "2", cwd=tmp_path)
     try:
         store = tmp_path / "audit.db"
         deadline = time.monotonic() + 100
